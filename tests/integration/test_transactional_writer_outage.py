@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+from bridge.adapters.kafka.worker_producer import KafkaWorkerProducer
 from bridge.announcement import Announcement
 from bridge.capture.ports import Batch
-from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
+from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable, TopicMissing
 from bridge.sandbox import LocalBroker
 from tests.integration.test_transactional_writer import committed, prepared, record, settings_for, writer_of
 
@@ -107,3 +108,23 @@ def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_awa
         await announcer.close()
 
     asyncio.run(asyncio.wait_for(scenario(patient_broker), 90))
+
+
+def test_a_topic_of_which_no_broker_tells_is_not_called_missing() -> None:
+    async def scenario(broker: LocalBroker) -> None:
+        settings = await prepared(settings_for(broker.bootstrap_servers))
+        batch, unknown = (Batch([record(topic, 0, 1)]) for topic in (settings.topics.events, "unknown"))
+        producer = KafkaWorkerProducer(settings, f"{settings.group}-worker:one", (settings.topics.events,))
+        await producer.open()
+        try:
+            found = await producer.unwritable({0: unknown})
+            assert [type(one) for one in found.values()] == [TopicMissing]
+            broker.kill()
+            with pytest.raises(KafkaUnavailable) as raised:
+                await producer.unwritable({0: batch})
+            assert type(raised.value) is KafkaUnavailable
+        finally:
+            await producer.close()
+
+    with LocalBroker(overrides={"auto.create.topics.enable": "false"}) as broker:
+        asyncio.run(asyncio.wait_for(scenario(broker), 60))

@@ -69,7 +69,8 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
             async with time_limit(_LOOK_SECONDS, "Kafka did not say who leads the partitions"):
                 topics = {at.topic for places in found.values() for at in places}
                 await kafka_call(asyncio.gather(*map(client.add_topic, topics)), _look_failed)
-                await kafka_call(client.force_metadata_update(), _look_failed)
+                if not await kafka_call(client.force_metadata_update(), _look_failed):
+                    raise KafkaUnavailable("no broker tells who leads the partitions")
             found = self._leaderless(batches)
         return {shard: self._reason(places[0]) for shard, places in found.items()}
 
