@@ -25,7 +25,7 @@ _RAISED: Final = re.compile(r"raised .* \((\d+) of (\d+)\)")
 _COMMITTED: Final = {"isolation.level": "read_committed", "enable.auto.commit": False}
 
 
-class GrowthStep(NamedTuple):
+class RaisedTopic(NamedTuple):
     """What the command says when it has raised a topic: which one it is `of` how many. It is still running."""
 
     number: int
@@ -159,7 +159,7 @@ class GrowingInstallation:
         words = [*self.grow(last + 1), "--dry-run", *self.named]
         wait_for(lambda: main(words) == 0, 60, "shards are not ready", poll=1)
 
-    def raising(self, number: int) -> Iterator[GrowthStep]:
+    def raising(self, number: int) -> Iterator[RaisedTopic]:
         """Raise the topics; each step is given, with the command, which may be killed: it is started until it is done.
 
         A command that is killed may have raised another topic meanwhile: of that no step is given.
@@ -175,5 +175,5 @@ class GrowingInstallation:
                 for line in command.stdout:
                     done = line == f"all topics have {number} partitions\n"
                     if step := _RAISED.match(line):
-                        yield GrowthStep(int(step[1]), int(step[2]), command)
+                        yield RaisedTopic(int(step[1]), int(step[2]), command)
             assert command.returncode in {0, -signal.SIGKILL}

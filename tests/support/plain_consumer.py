@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer
 from tests.support.written_values import WrittenValues
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _VALUES: Final = WrittenValues()
@@ -40,27 +41,39 @@ class PlainVerdict:
 
 def read_plainly(bootstrap_servers: str, prefix: str, *ledgers: Path) -> PlainVerdict:
     """Read the records of events and sessions, and compare them with the ledgers of all chats that there were."""
-    found, expected = PlainVerdict(), _of_ledgers(ledgers)
+
+    def read(topic: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        for partition, value in asyncio.run(_read(bootstrap_servers, prefix + topic)):
+            yield partition, _VALUES.read(name, value)
+
+    return judge_plainly(read(_EVENTS, "TranscriptEvent"), read(_SESSIONS, "SessionRecord"), _of_ledgers(ledgers))
+
+
+def judge_plainly(
+    events: Iterable[tuple[int, Mapping[str, Any]]],
+    sessions: Iterable[tuple[int, Mapping[str, Any]]],
+    expected: Mapping[str, set[int]],
+) -> PlainVerdict:
+    """Judge records, each with its partition, in order within it; `expected` are the ids of the events of each chat."""
+    found = PlainVerdict()
     published: dict[str, list[int]] = defaultdict(list)
     incomplete: set[str] = set()
-    for partition, value in asyncio.run(_read(bootstrap_servers, prefix + _EVENTS)):
-        event = _VALUES.read("TranscriptEvent", value)
+    for partition, event in events:
         found.places[event["sessionId"]].add(partition)
         if event["eventId"] is not None:
             published[event["sessionId"]].append(event["eventId"])
-    for partition, value in asyncio.run(_read(bootstrap_servers, prefix + _SESSIONS)):
-        session = _VALUES.read("SessionRecord", value)
+    for partition, session in sessions:
         found.places[session["sessionId"]].add(partition)
         if (session["certificate"] or {}).get("verdict") == "INCOMPLETE":
             incomplete.add(session["sessionId"])
     for chat, ids in published.items():
         found.events += len(ids)
         found.problems += [f"{chat}:{one} is there {count} times" for one, count in Counter(ids).items() if count > 1]
-        found.problems += [f"{chat}:{one} is in no ledger" for one in set(ids) - expected[chat]]
+        found.problems += [f"{chat}:{one} is in no ledger" for one in set(ids) - expected.get(chat, set())]
         if ids != sorted(ids):
             found.problems.append(f"{chat} is out of order")
     for chat, wanted in expected.items():
-        missing = wanted - set(published[chat])
+        missing = wanted - set(published.get(chat, ()))
         if missing and chat in incomplete:
             found.lacking.add(chat)
         else:
