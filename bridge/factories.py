@@ -81,16 +81,12 @@ def _tokens_of(oauth: OAuthSettings) -> FileTokens | RenewedTokens:
 
 def topics_of(config: Config) -> TopicManager:
     """Return the manager of an installation's topics."""
-    kafka = config.kafka
-    return TopicManager(
-        kafka.bootstrap_servers, kafka_arguments(config), wanted_topics(config), kafka.partitions_before
-    )
+    return _manager_of(config, wanted_topics(config))
 
 
 def all_topics_of(config: Config) -> TopicManager:
     """Return the manager of all topics: those that `run` creates, and those of the verbs that erase and hold chats."""
-    kafka = config.kafka
-    return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), every_topic(config), kafka.partitions_before)
+    return _manager_of(config, every_topic(config))
 
 
 def every_topic(config: Config) -> list[Topic]:
@@ -102,9 +98,18 @@ def every_topic(config: Config) -> list[Topic]:
 def capturing_topics_of(config: Config) -> TopicManager:
     """Return the manager of the topics without which nothing can be captured: all but that of stored transcripts."""
     stored = names_of(config).stored
-    topics = [topic for topic in wanted_topics(config) if topic.name != stored]
+    return _manager_of(config, [topic for topic in wanted_topics(config) if topic.name != stored])
+
+
+def _manager_of(config: Config, topics: list[Topic]) -> TopicManager:
     kafka = config.kafka
-    return TopicManager(kafka.bootstrap_servers, kafka_arguments(config), topics, kafka.partitions_before)
+    return TopicManager(
+        kafka.bootstrap_servers,
+        kafka_arguments(config),
+        topics,
+        kafka.partitions_before,
+        chosen="partitions" in kafka.model_fields_set,
+    )
 
 
 def numbers_of(config: Config, partitions: int) -> tuple[int, ...]:

@@ -192,7 +192,7 @@ class KafkaChecks:
             settings = await self._look().broker_settings()
         except KafkaUnavailable as error:
             return _untold("broker limits", error)
-        return broker_limit_results(room_of(self._config), settings)
+        return broker_limit_results(room_of(self._config, self._config.kafka.partitions), settings)
 
     def _look(self) -> ClusterLook:
         config = self._config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,8 @@ from bridge.doctor.results.check_result import not_checked
 from bridge.doctor.results.doctor_codes import NO_WORKER, NOT_CONFIGURED
 from bridge.doctor.results.process_room import RoomFacts, memory_result, open_files_result
 from bridge.doctor.results.worker_readiness import no_worker, worker_results
-from bridge.factories import oauth_context_of
+from bridge.errors import KafkaUnavailable
+from bridge.factories import names_of, oauth_context_of, topics_of
 from bridge.tls import RenewedContext
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from bridge.doctor.results.check_result import CheckResult
 
 _SECONDS: Final = 5.0
+_TOPIC_SECONDS: Final = 2.0
 _ANSWER_BYTES: Final = 1 << 20
 _LEAST_BROKERS: Final = 3
 _EVERY_ADDRESS: Final = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
@@ -92,15 +95,24 @@ class ProcessChecks:
         return found or [not_checked("files", NOT_CONFIGURED, "the settings name no file with certificates")]
 
     async def _limits(self) -> Sequence[CheckResult]:
-        facts = room_of(self._config)
+        facts = room_of(self._config, await self._shards())
         return [open_files_result(facts, open_files_limit()), memory_result(facts, memory_limit())]
 
+    async def _shards(self) -> int:
+        """Return how many there are; where the topics are not there, or do not tell in time, how many are set."""
+        announcements = names_of(self._config).announcements
+        with contextlib.suppress(KafkaUnavailable, TimeoutError):
+            async with asyncio.timeout(_TOPIC_SECONDS):
+                if (found := await topics_of(self._config).known_partitions(announcements)) is not None:
+                    return found
+        return self._config.kafka.partitions
 
-def room_of(config: Config) -> RoomFacts:
-    """Return what the settings ask of the process and of the brokers."""
+
+def room_of(config: Config, shards: int) -> RoomFacts:
+    """Return what so many shards and the settings ask of the process and of the brokers."""
     kafka = config.kafka
     return RoomFacts(
-        shards=kafka.partitions,
+        shards=shards,
         brokers=max(_LEAST_BROKERS, kafka.bootstrap_servers.count(",") + 1),
         inbox_bytes=config.capture.inbox_bytes,
         history_bytes=config.sources.chat_server.history_bytes,

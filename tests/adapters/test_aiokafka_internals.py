@@ -60,7 +60,13 @@ class Used(NamedTuple):
 
 USED = [
     Used("AIOKafkaConsumer", "_client", AIOKafkaClient, "metadata_task_ended, consumer_client, pause_between_updates"),
-    Used("AIOKafkaConsumer", "_subscription", SubscriptionState, "read_positions: where reading is, without waiting"),
+    Used("AIOKafkaConsumer", "_subscription", SubscriptionState, "read_positions, joining_again: without waiting"),
+    Used(
+        "SubscriptionState",
+        "reassignment_in_progress",
+        bool,
+        "joining_again: ask nothing in the name of a former member",
+    ),
     Used("AIOKafkaConsumer", "_fetcher", type(None), "consumer_tasks: cancel what a consumer that cannot stop runs"),
     Used("AIOKafkaAdminClient", "_client", AIOKafkaClient, "admin_client: close the connections of one that is stuck"),
     Used("AIOKafkaClient", "_sasl_plain_password", type(None), "set_password: of connections to come"),
@@ -72,8 +78,10 @@ USED = [
         "AIOKafkaConsumer",
         "_coordinator",
         type(None),
-        "coordinator_known, coordinator_node, ask_before_joining, member_id, forget_static_membership, consumer_tasks",
+        "coordinator_known, coordinator_node, ask_before_joining, join_again, member_id, forget_static_membership, "
+        "consumer_tasks",
     ),
+    Used("GroupCoordinator", "request_rejoin", MethodType, "join_again: have partitions assigned of which nobody told"),
     Used("GroupCoordinator", "coordinator_id", type(None), "coordinator_known: notice that Kafka does not answer"),
     Used("GroupCoordinator", "_do_rejoin_group", MethodType, "ask_before_joining: another process may be in the place"),
     Used("GroupCoordinator", "_retry_backoff_ms", int, "ask_before_joining: pause between two questions"),
@@ -115,6 +123,7 @@ class Clients(NamedTuple):
             "AIOKafkaAdminClient": self.admin,
             "AIOKafkaConnection": AIOKafkaConnection("127.0.0.1", 1),
             "GroupCoordinator": self.coordinator,
+            "SubscriptionState": getattr(self.consumer, "_subscription", None),
             "ClusterMetadata": self.producer.client.cluster,
             "MessageAccumulator": getattr(self.producer, "_message_accumulator", None),
         }[name]

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from bridge.adapters.kafka.connection import KafkaConnection
 from bridge.adapters.kafka.group_requests import GroupDescription, GroupMember
@@ -59,6 +61,41 @@ def test_what_is_added_to_the_metadata_does_not_disturb_the_assignor() -> None:
         read = StickyPartitionAssignor.parse_member_metadata(named.metadata(["announcements"]))
         expected = StickyPartitionAssignor.parse_member_metadata(metadata)
         assert (read.partitions, read.subscription) == (expected.partitions, expected.subscription)
+
+
+def assigned(partitions: int, *places: MemberPlace) -> dict[str, Any]:
+    """Return what the first of these, as the leader of their group, assigns to each."""
+    topic, cluster = "announcements", ClusterMetadata()
+    cluster._partitions = {topic: dict.fromkeys(range(partitions))}
+    members = {str(number): place.assignor.metadata([topic]) for number, place in enumerate(places)}
+    found: dict[str, Any] = places[0].assignor.assign(cluster, members)
+    return found
+
+
+def test_each_member_hears_of_how_many_partitions_an_assignment_was_made() -> None:
+    leader, other = MemberPlace("web-1"), MemberPlace("web-2")
+    made = assigned(5, leader, other)
+    assert sorted(len(one.partitions()) for one in made.values()) == [2, 3]
+    for place, one in zip((leader, other), made.values(), strict=True):
+        place.assignor.on_assignment(ConsumerProtocolMemberAssignment.decode(one.encode()))
+        assert place.covered == 5
+
+
+def test_of_an_assignment_by_a_former_version_that_is_not_known() -> None:
+    place = MemberPlace("web-1")
+    place.covered = 5
+    place.assignor.on_assignment(ConsumerProtocolMemberAssignment(0, [("announcements", [0, 1])], b""))
+    assert place.covered == 0
+
+
+def test_a_member_that_knows_more_partitions_sends_something_else_and_still_who_it_is() -> None:
+    place = MemberPlace("web-1")
+    before = member(place)
+    place.known = 8
+    assert member(place).metadata != before.metadata
+    assert host_of(member(place)) == "web-1"
+    assert place.occupant(WORKER, group(member(place))) is None
+    assert sum(len(one.partitions()) for one in assigned(8, place, THEIRS).values()) == 8
 
 
 def test_a_member_that_outlives_the_session_time_out_lives_and_is_named_with_its_host() -> None:

@@ -104,6 +104,7 @@ def test_topics_with_another_number_of_partitions_are_taken_and_missing_ones_get
     plan.check()
     assert plan.partitions == 5
     assert [warning.code for warning in plan.warnings] == ["PARTITIONS_TAKEN"]
+    assert compare(TOPICS, five, chosen=False).warnings == []
     assert [(change.topic.name, change.create, change.partitions) for change in plan.changes] == [
         (NAMES.quarantine, True, 5)
     ]

@@ -92,6 +92,25 @@ def ask_before_joining(
     coordinator._do_rejoin_group = ask_and_rejoin  # noqa: SLF001
 
 
+def joining_again(consumer: AIOKafkaConsumer) -> bool:
+    """Return whether a started consumer has no assignment now, because it joins its group, for the first time or again.
+
+    Its requests to the coordinator wait behind that one, and are refused then, as they are those of the member that it
+    was: aiokafka makes it forget who it is and join once more.
+
+    Relies on `AIOKafkaConsumer._subscription` and `SubscriptionState.reassignment_in_progress`.
+    """
+    return bool(consumer._subscription.reassignment_in_progress)  # noqa: SLF001
+
+
+def join_again(consumer: AIOKafkaConsumer) -> None:
+    """Make a started consumer join its group again, as a member that has something else to say.
+
+    Relies on `AIOKafkaConsumer._coordinator` and `GroupCoordinator.request_rejoin`.
+    """
+    consumer._coordinator.request_rejoin()  # noqa: SLF001
+
+
 def forget_static_membership(consumer: AIOKafkaConsumer) -> None:
     """Make `stop` send LeaveGroup although the consumer is a static member; nothing to do before `start`.
 

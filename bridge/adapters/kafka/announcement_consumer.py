@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -18,6 +19,8 @@ from bridge.adapters.kafka.aiokafka_internals import (
     consumer_client,
     coordinator_known,
     forget_static_membership,
+    join_again,
+    joining_again,
     last_answer,
     member_id,
     metadata_task_ended,
@@ -50,6 +53,7 @@ _ANSWER_SECONDS: Final = 10.0
 _COORDINATOR_SECONDS: Final = 5.0
 """Time that the group coordinator may be unknown before `problem` reports it."""
 _STABLE: Final = "Stable"
+_REBALANCING: Final = "the consumer group is rebalancing"
 _read_failed: Final = unavailable("cannot read announcements")
 
 
@@ -66,7 +70,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         self._settings = settings
         self._worker_id = worker_id
         self._session_timeout = session_timeout
-        self._more = {"metadata_max_age_ms": _GROWTH_MS} if grows else {}
+        self._grows = grows
+        self._joined_again_at = -math.inf
         self._consumer: AIOKafkaConsumer | None = None
         self._on_assigned: Callable[[frozenset[int]], Awaitable[None]] | None = None
         self._assigned: frozenset[int] | None = None
@@ -92,7 +97,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
                 "session_timeout_ms": int(self._session_timeout * 1000),
                 "heartbeat_interval_ms": int(self._session_timeout * 1000 / 3),
                 "partition_assignment_strategy": (settings.place.assignor,),
-                **self._more,
+                **({"metadata_max_age_ms": _GROWTH_MS} if self._grows else {}),
             }
         )
         pause_between_updates(consumer)
@@ -127,6 +132,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         with kafka_errors(failed):
             consumer.resume(*resumed)
         fetched = await call(consumer.getmany(timeout_ms=_FETCH_MS), failed)
+        if self._grows:
+            self._notice_partitions(consumer)
         if metadata_task_ended(consumer):
             raise KafkaUnavailable("the Kafka client's metadata task has ended")
         # During an outage getmany returns nothing and raises nothing; only the coordinator becomes unknown.
@@ -138,6 +145,14 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
                 f"Kafka does not answer: nothing for {self._silence.seconds:.0f} s; asking the bootstrap servers again"
             )
         return [record for records in fetched.values() for record in records]
+
+    def _notice_partitions(self, consumer: AIOKafkaConsumer) -> None:
+        """Join again when the topic has more partitions than were assigned; the leader may not have heard of them."""
+        place, now = self._settings.place, time.monotonic()
+        there = len(consumer.partitions_for_topic(self._settings.topics.announcements) or ())
+        if 0 < place.covered < there and now - self._joined_again_at > _GROWTH_MS / 1000:
+            self._joined_again_at, place.known = now, there
+            join_again(consumer)
 
     def positions(self) -> list[tuple[int, int, int]]:
         """Return partition, next offset to be read, and end of what is committed, as the last answer told."""
@@ -194,6 +209,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
             raise ShardFenced("the partition is not assigned to this worker")
         if (problem := self.problem) is not None:  # do not wait for an answer that this consumer may never get
             raise KafkaUnavailable(problem.detail)
+        if joining_again(consumer):
+            raise KafkaUnavailable(_REBALANCING)
         async with self._answer_limit():
             offset = await call(consumer.committed(at), _not_confirmed) or 0
             await call(consumer.commit({at: offset}), _not_confirmed)
@@ -298,7 +315,7 @@ def taken_over_by_others(groups: Sequence[tuple[int, str, Sequence[str]]], own_i
     if not members - {own_id}:
         return False
     if own_id in members or any(state != _STABLE for _, state, _ in groups):
-        raise KafkaUnavailable("the consumer group is rebalancing")
+        raise KafkaUnavailable(_REBALANCING)
     return True
 
 
@@ -314,5 +331,5 @@ def _no_answer(since: str) -> Problem:
 
 def _not_confirmed(error: Exception) -> NoReturn:
     if isinstance(error, CommitFailedError | IllegalGenerationError | IllegalStateError | UnknownMemberIdError):
-        raise KafkaUnavailable("the consumer group is rebalancing") from error
+        raise KafkaUnavailable(_REBALANCING) from error
     raise KafkaUnavailable(f"cannot check the partition's assignment: {type(error).__name__}") from error

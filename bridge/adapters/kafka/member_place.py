@@ -5,6 +5,11 @@ group does not know it any more. Joining again would replace the other one in tu
 a member asks first who is there. What each sends when it joins tells processes apart, also of one host, and names the
 host. A member of another process that is still there after a session time-out has sent heartbeats: it lives. What a
 dead one sent last may arrive late; that member goes away by itself.
+
+Partitions that a topic has got since they were assigned are noticed by the leader of the group, as it was told that it
+leads. A process that comes back in the leader's place is not told so (KIP-814): then nobody would notice, until
+somebody joins or leaves. So each assignment says how many partitions it was made of, and a member that knows more says
+so when it joins again: Kafka has them assigned again when what a member sends has changed.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyAssignorUserDataV1, StickyPartitionAssignor
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 from aiokafka.errors import KafkaError, for_code
 
 from bridge.adapters.kafka.aiokafka_internals import consumer_client, coordinator_node
@@ -27,9 +32,10 @@ from bridge.adapters.kafka.group_requests import DescribeGroupRequest, described
 from bridge.errors import KafkaUnavailable, WorkerIdInUse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from aiokafka import AIOKafkaConsumer
+    from aiokafka.cluster import ClusterMetadata
 
     from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.adapters.kafka.group_requests import GroupDescription, GroupMember
@@ -58,7 +64,14 @@ class MemberPlace:
         """`host` is the name of this one by default."""
         self._own_ids: deque[str] = deque(maxlen=_IDS)
         self._identity = f"@{host or socket.gethostname()}#{secrets.token_hex(_NONCE_BYTES)}".encode()
-        self.assignor = _identified(self._identity)
+        self.covered = 0  #: how many partitions the last assignment was made of; 0: a former version has made it
+        self.known = 0  #: how many there are, once this member has noticed that there are more
+        self.assignor = _assignor_of(self)
+
+    @property
+    def said(self) -> bytes:
+        """What this member adds to what the assignor sends when it joins."""
+        return (b"+%d" % self.known if self.known else b"") + self._identity
 
     def joined(self, member_id: str) -> None:
         """Note under which id a consumer of this process has joined."""
@@ -108,21 +121,38 @@ def identified_host(member: GroupMember) -> str:
     return "" if found is None else found[1].decode("utf-8", "replace")
 
 
-def _identified(identity: bytes) -> type[StickyPartitionAssignor]:
-    """Return an assignor that adds the identity to what it sends; others, and earlier versions, do not read so far.
+def _assignor_of(place: MemberPlace) -> type[StickyPartitionAssignor]:
+    """Return an assignor that adds to what is sent; others, and earlier versions, do not read so far.
 
     The group keeps the client id and the address of the first process that joined under an instance id, but the
     metadata of the last one.
     """
 
-    class IdentifiedAssignor(StickyPartitionAssignor):  # type: ignore[misc]
+    class PlaceAssignor(StickyPartitionAssignor):  # type: ignore[misc]
         @classmethod
         def metadata(cls, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
             found = super().metadata(topics)
             user_data = found.user_data or StickyAssignorUserDataV1([], cls.DEFAULT_GENERATION_ID).encode()
-            return ConsumerProtocolMemberMetadata(found.version, list(found.subscription), user_data + identity)
+            return ConsumerProtocolMemberMetadata(found.version, list(found.subscription), user_data + place.said)
 
-    return IdentifiedAssignor
+        @classmethod
+        def assign(
+            cls, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
+        ) -> dict[str, ConsumerProtocolMemberAssignment]:
+            found: dict[str, ConsumerProtocolMemberAssignment] = super().assign(cluster, members)
+            covered = b"%d" % sum(len(one.partitions()) for one in found.values())
+            return {
+                member: ConsumerProtocolMemberAssignment(one.version, list(one.assignment), covered)
+                for member, one in found.items()
+            }
+
+        @classmethod
+        def on_assignment(cls, assignment: ConsumerProtocolMemberAssignment) -> None:
+            super().on_assignment(assignment)
+            covered = assignment.user_data or b""
+            place.covered = int(covered) if covered.isdigit() else 0
+
+    return PlaceAssignor
 
 
 class SuccessorWatch:

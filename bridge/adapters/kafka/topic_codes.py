@@ -35,7 +35,7 @@ TOPIC_CODES: Final = {
         "Set `cleanup.policy` of the topic as the detail says.",
     ),
     PARTITIONS_TAKEN: (
-        "A warning: the topics have another number of partitions than `kafka.partitions`; theirs is used.",
+        "A warning, where `kafka.partitions` is set: the topics have another number of partitions; theirs is used.",
         "Nothing, or set `kafka.partitions` to it.",
     ),
     RECORD_LIMIT_LOW: (

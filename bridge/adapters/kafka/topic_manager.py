@@ -124,9 +124,15 @@ class TopicManager:
     """
 
     def __init__(
-        self, bootstrap_servers: str, client: Mapping[str, object], topics: list[Topic], former: Sequence[int] = ()
+        self,
+        bootstrap_servers: str,
+        client: Mapping[str, object],
+        topics: list[Topic],
+        former: Sequence[int] = (),
+        *,
+        chosen: bool = True,
     ) -> None:
-        """`client` is passed to aiokafka as it is (SASL, TLS); `former` as in `compare`."""
+        """`client` is passed to aiokafka as it is (SASL, TLS); `former` and `chosen` as in `compare`."""
         self._bootstrap_servers = bootstrap_servers
         self._client = client
         self._principal = principal_of(client)
@@ -136,6 +142,7 @@ class TopicManager:
         )
         self._topics = topics
         self._former = former
+        self._chosen = chosen
 
     async def partitions(self, topic: str) -> int:
         """Return a topic's number of partitions. Raises EnvironmentFault when it does not exist."""
@@ -248,7 +255,8 @@ class TopicManager:
         raise KafkaUnavailable(f"topics are not visible {_POLLS * _POLL_SECONDS:g} s after their creation")
 
     async def _plan(self, admin: AIOKafkaAdminClient, *, allow_shorter: bool = False) -> TopicPlan:
-        return compare(self._topics, await self._states(admin), allow_shorter=allow_shorter, former=self._former)
+        states = await self._states(admin)
+        return compare(self._topics, states, allow_shorter=allow_shorter, former=self._former, chosen=self._chosen)
 
     async def _states(self, admin: AIOKafkaAdminClient) -> dict[str, TopicState]:
         """Return the topics that exist: a broker that is asked may not have heard of new ones for a moment."""

@@ -158,11 +158,17 @@ class TopicPlan:
 
 
 def compare(
-    topics: Sequence[Topic], found: Mapping[str, TopicState], *, allow_shorter: bool = False, former: Sequence[int] = ()
+    topics: Sequence[Topic],
+    found: Mapping[str, TopicState],
+    *,
+    allow_shorter: bool = False,
+    former: Sequence[int] = (),
+    chosen: bool = True,
 ) -> TopicPlan:
     """Compare `topics` with those that exist. A retention is only shortened with `allow_shorter`.
 
-    `former` are numbers of partitions from which the topics may be raised just now.
+    `former` are numbers of partitions from which the topics may be raised just now. `chosen`: somebody has set the
+    number that `topics` have, and is told when another one is there.
 
     Topics that exist decide about the number of partitions of those that do not.
     """
@@ -176,7 +182,7 @@ def compare(
             plan.warnings.append(Problem(PARTITIONS_RISING, text))
         else:
             plan.reasons.append(Problem(PARTITIONS_DIFFER, text))
-    elif existing and plan.partitions != existing[0][0].partitions:
+    elif chosen and existing and plan.partitions != existing[0][0].partitions:
         text = f"the topics have {plan.partitions} partitions, kafka.partitions is {existing[0][0].partitions}"
         plan.warnings.append(Problem(PARTITIONS_TAKEN, f"{text}: {plan.partitions} are used"))
     for topic in topics:
