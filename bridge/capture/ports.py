@@ -273,6 +273,9 @@ class ShardLogs(Protocol):
     async def look(self) -> Logs:
         """Return where the logs begin and end now; a topic that does not exist, or not this partition, is left out."""
 
+    async def marked(self, kind: str) -> int:
+        """Wait until each transaction that has written to a log by now is marked there; return where it ends then."""
+
     async def committed(self) -> int:
         """Return the offset of the next announcement, as the group has committed it; 0 when it has not."""
 

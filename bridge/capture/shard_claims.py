@@ -99,12 +99,12 @@ class ShardClaims:
 
         For a shard to which no commit is on its way. Nobody else has committed to it, so nothing has to be read.
         """
-        former, claimant = held.key, held.claimant
+        former, claimant, since = held.key, held.claimant, held.offset or 0
         held.key, held.claimant, held.offset = claim_key(self._worker, self._number()), self._own, None
         held.fenced = False
         self._held[held.partition] = held
         try:
-            await self._claim(held, renews=former)
+            await self._claim(held, renews=former, since=since)  # all before it were removed when it was taken
         except BaseException as error:
             self.give_up(held)
             if not isinstance(error, ShardFenced):
@@ -162,8 +162,8 @@ class ShardClaims:
             self.give_up(held)
         return held.settled
 
-    async def _claim(self, held: HeldShard, renews: str | None = None) -> None:
-        partition, claims = held.partition, ClaimList()
+    async def _claim(self, held: HeldShard, renews: str | None = None, since: int = 0) -> None:
+        partition, claims = held.partition, ClaimList(since)
         self._written.add(held.key)
         held.offset = await self._topic.write(partition, held.key, held.claimant)
         shard_id = self._shard_id(partition)

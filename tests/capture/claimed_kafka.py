@@ -45,7 +45,8 @@ class ClaimedKafka:
     `stable`: shard -> the last stable offset of its claims, as long as a transaction is open before the others.
     `offsets_refused`: what committing offsets fails with, `offsets_silent`: it is not answered;
     `acknowledged_before_offsets`: shards of each transaction.
-    `reads`: shards whose claims were read; `checkpoint_reads`: from where on reads of checkpoints had to be stable.
+    `reads`: shards whose claims were read, and from where on; `checkpoint_reads`: from where on reads of checkpoints
+    had to be stable.
     `before_removal` is called once, before claims are removed; `before_end` before each end of a transaction.
     `before_look` is awaited each time it is asked who leads the partitions; `unreadable`: shards whose claims are.
     """
@@ -59,7 +60,7 @@ class ClaimedKafka:
     aborted: set[str] = field(default_factory=set)
     leaderless: set[int] = field(default_factory=set)
     stable: dict[int, int] = field(default_factory=dict)
-    reads: list[int] = field(default_factory=list)
+    reads: list[tuple[int, int]] = field(default_factory=list)
     checkpoint_reads: list[int] = field(default_factory=list)
     before_removal: Callable[[], Awaitable[None]] | None = None
     before_end: Callable[[], None] | None = None
@@ -158,7 +159,7 @@ class MemoryClaims:
             await self.kafka.asked(partial(log.append, (key, None)))
 
     async def read(self, since: Mapping[int, int]) -> Mapping[int, tuple[Sequence[ClaimRecord], int]]:
-        self.kafka.reads += since
+        self.kafka.reads += since.items()
         logs = self.kafka.logs
         return await self.kafka.asked(
             lambda: {

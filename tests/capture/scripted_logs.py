@@ -31,6 +31,9 @@ class SteadyLogs:
     async def look(self) -> Logs:
         return {kind: LogMark(kind.encode(), 0, _MANY if kind == "announcements" else 0) for kind in self.names}
 
+    async def marked(self, kind: str) -> int:
+        return (await self.look())[kind].end
+
     async def committed(self) -> int:
         return 0
 

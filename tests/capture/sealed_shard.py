@@ -44,12 +44,16 @@ class KeptKey:
 
 @dataclass
 class KeysLog(SteadyLogs):
-    """Logs of which that of the keys can be read, made again, and deleted."""
+    """Logs of which that of the keys can be read, made again, and deleted.
+
+    `unmarked` are the last records that are committed, and not marked before somebody waits for it.
+    """
 
     names: dict[str, str] = field(default_factory=lambda: {**NAMES, **log_topics(BOTH), "keys": KEYS})
     records: list[KeptKey] = field(default_factory=list)
     made: int = 1
     missing: bool = False
+    unmarked: int = 0
     read_from: list[int] = field(default_factory=list)
 
     def write(self, batch: Batch) -> None:
@@ -66,9 +70,13 @@ class KeysLog(SteadyLogs):
         last = {one.key.decode(): one.value for one in self.records}
         return {name: value for name, value in last.items() if value is not None}
 
+    async def marked(self, kind: str) -> int:
+        self.unmarked = 0
+        return await super().marked(kind)
+
     async def look(self) -> Logs:
         found = dict(await super().look())
-        found["keys"] = LogMark(b"keys %d" % self.made, 0, len(self.records))
+        found["keys"] = LogMark(b"keys %d" % self.made, 0, len(self.records) - self.unmarked)
         if self.missing:
             del found["keys"]
         return found

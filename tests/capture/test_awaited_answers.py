@@ -134,3 +134,19 @@ def test_offsets_that_are_not_committed_fail_only_shards_that_have_one(
     assert kafka.transactions == [{0, 1}, {1}]
     assert kafka.told == [TransactionRepeated(shards=1)]
     assert dict(kafka.committed) == {1: [(ONE, b"a")]}
+
+
+def test_claims_are_renewed_without_reading_the_whole_log() -> None:
+    kafka = ClaimedKafka()
+    kafka.logs[0] += [("/claim/three/1", "three"), ("/claim/three/1", None)]
+
+    async def renewed() -> None:
+        worker = kafka.worker(ONE)
+        [held] = await taken(worker, 0)
+        kafka.reads.clear()
+        kafka.not_marked.add(ONE)
+        await worker.commit(held, batch(0, "a"))
+
+    play(renewed())
+    assert kafka.committed[0] == [(f"{ONE}:2", b"a")]
+    assert min(kafka.reads) == (0, 2), "from its own claim on"

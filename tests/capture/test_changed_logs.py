@@ -56,6 +56,9 @@ class ChangingLogs:
             for kind in self.names
         }
 
+    async def marked(self, kind: str) -> int:
+        return (await self.look())[kind].end
+
     async def committed(self) -> int:
         return 0
 

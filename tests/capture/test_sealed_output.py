@@ -64,13 +64,15 @@ def test_the_key_is_there_before_anything_is_sealed_with_it() -> None:
     play(scene())
 
 
-def test_another_owner_goes_on_with_the_key() -> None:
+@pytest.mark.parametrize("unmarked", [0, 1], ids=["marked", "not marked yet"])
+def test_another_owner_goes_on_with_the_key(unmarked: int) -> None:
     async def scene() -> None:
         shard = SealedShard()
         async with shard.running() as running:
             feed(running, beginning())
             await settled(running)
         made = shard.new_key.made
+        shard.logs.unmarked = unmarked  # its transaction is committed, and that is not marked on each partition
         async with shard.running(owner=2) as running:
             feed(running, [push(said(3))])
             await settled(running)

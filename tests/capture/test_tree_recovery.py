@@ -43,6 +43,9 @@ class LeafLog:
     async def look(self) -> Logs:
         return {"leaves": LogMark(b"", 0, len(self.records)), "anchors": LogMark(b"", 0, self.heads)}
 
+    async def marked(self, kind: str) -> int:
+        return (await self.look())[kind].end
+
     async def committed(self) -> int:
         return 0
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from bridge.adapters.kafka.aiokafka_internals import consumer_client
 from bridge.adapters.kafka.log_ends import know_leaders, log_bounds
+from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from tests.integration.test_transactional_writer import play, writer_of
 
 if TYPE_CHECKING:
@@ -49,5 +51,25 @@ def test_the_leaders_of_several_topics_are_known_before_their_offsets_are_asked_
             assert await log_bounds(consumer, places) == (dict.fromkeys(places, 0), dict.fromkeys(places, 0))
         finally:
             await consumer.stop()
+
+    play(scenario, broker)
+
+
+def test_the_end_of_a_log_is_told_when_what_was_written_before_is_marked(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        logs = KafkaShardLogs(settings, 1)
+        assert await logs.marked("checkpoints") == 0
+        other = AIOKafkaProducer(bootstrap_servers=broker, transactional_id=f"{settings.group}-worker:other")
+        await other.start()
+        try:
+            await other.begin_transaction()
+            await other.send_and_wait(settings.topics.checkpoints, b"state", b"chat", partition=1)
+            waiting = asyncio.ensure_future(logs.marked("checkpoints"))
+            assert (await logs.look())["checkpoints"].end == 0
+            assert not waiting.done()
+            await other.commit_transaction()
+            assert await waiting == 2  # the record and its marker
+        finally:
+            await other.stop()
 
     play(scenario, broker)
