@@ -36,8 +36,8 @@ async def recovered_tree(  # noqa: PLR0913 - what is known of the tree, and of t
     new = f"{partition}~{now}"
     if tree is None:
         if not leaves:
-            # Heads without leaves: the leaves are gone, and their origin is taken. An aborted transaction, say of a shard
-            # that was handed over before its first one was committed, has left an offset, but no head.
+            # Heads without leaves: the leaves are gone, and their origin is taken. An aborted transaction, such as that
+            # of a shard that was handed over before its first commit, has left an offset, but no head.
             return TreeState(new if await _has_heads(logs, seen["anchors"]) else str(partition))
         name = next(reversed(leaves))
         tree = tree_with(name, TreeEdge())
