@@ -15,7 +15,7 @@ from bridge.records.tree_state import TreeState
 
 if TYPE_CHECKING:
     from bridge.capture.ports import ShardLogs
-    from bridge.records.shard_facts import Logs
+    from bridge.records.shard_facts import LogMark, Logs
 
 _Leaves = dict[str, dict[int, bytes]]
 """Name of a tree -> index -> hash of a leaf, the trees in the order in which they were written last."""
@@ -36,8 +36,9 @@ async def recovered_tree(  # noqa: PLR0913 - what is known of the tree, and of t
     new = f"{partition}~{now}"
     if tree is None:
         if not leaves:
-            # Heads without leaves: the leaves are gone, and their origin is taken.
-            return TreeState(new if seen["anchors"].end else str(partition))
+            # Heads without leaves: the leaves are gone, and their origin is taken. An aborted transaction, such as that
+            # of a shard that was handed over before its first commit, has left an offset, but no head.
+            return TreeState(new if await _has_heads(logs, seen["anchors"]) else str(partition))
         name = next(reversed(leaves))
         tree = tree_with(name, TreeEdge())
     found = leaves.get(tree.name, {})
@@ -47,6 +48,10 @@ async def recovered_tree(  # noqa: PLR0913 - what is known of the tree, and of t
     if any(index > edge.size for index in found):
         return TreeState(new)
     return tree_with(tree.name, edge)
+
+
+async def _has_heads(logs: ShardLogs, there: LogMark) -> bool:
+    return any([bool(records) async for records in logs.read("anchors", there.start, there.end)])
 
 
 async def _leaves(logs: ShardLogs, start: int, end: int) -> _Leaves:

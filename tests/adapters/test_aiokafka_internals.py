@@ -81,6 +81,8 @@ USED = [
         "coordinator_known, coordinator_node, ask_before_joining, join_again, member_id, forget_static_membership, "
         "consumer_tasks",
     ),
+    Used("GroupCoordinator", "need_rejoin", MethodType, "joining_again: whether it is about to"),
+    Used("SubscriptionState", "subscription", type(None), "joining_again"),
     Used("GroupCoordinator", "request_rejoin", MethodType, "join_again: have partitions assigned of which nobody told"),
     Used("GroupCoordinator", "coordinator_id", type(None), "coordinator_known: notice that Kafka does not answer"),
     Used("GroupCoordinator", "_do_rejoin_group", MethodType, "ask_before_joining: another process may be in the place"),

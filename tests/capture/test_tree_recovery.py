@@ -33,10 +33,14 @@ class StoredLeaf:
 
 @dataclass
 class LeafLog:
-    """The leaves topic: what is there, and the offset that was read from."""
+    """The leaves topic: what is there, and the offset that was read from; and so many heads, or what is left of them.
+
+    `aborted`: the heads are of transactions that were aborted, and nobody reads them.
+    """
 
     records: list[StoredLeaf]
     heads: int = 0
+    aborted: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
     read_from: int | None = None
 
@@ -50,7 +54,9 @@ class LeafLog:
         return 0
 
     async def read(self, kind: str, start: int, end: int) -> AsyncIterator[Sequence[StoredRecord]]:
-        assert kind == "leaves"
+        if kind == "anchors":
+            yield [] if self.aborted else [StoredLeaf(at, b"3", b"a head") for at in range(start, end)]
+            return
         self.read_from = start
         yield [one for one in self.records if start <= one.offset < end]
 
@@ -107,6 +113,12 @@ def test_where_leaves_are_missing_a_tree_with_another_name_begins(indices: tuple
 
 def test_heads_without_leaves_are_of_a_tree_that_is_gone() -> None:
     assert recovered(None, log_of(heads=1)) == TreeState(f"3~{NOW}")
+
+
+def test_heads_of_aborted_transactions_are_of_no_tree() -> None:
+    log = log_of(heads=2)
+    log.aborted = True
+    assert recovered(None, log) == TreeState("3")
 
 
 def test_a_topic_that_was_made_again_is_read_from_its_beginning() -> None:

@@ -93,16 +93,17 @@ def test_sealed_chats_and_signed_certificates_are_found_wherever_they_are_on_thr
             with environment.chats(name="later", concurrent_chats=CHATS, events_per_second=60, seed=9) as new:
                 growing.wait_followed(2 * CHATS, old, new)
                 environment.finish(old, short, new)
-        wait_for(lambda: evident.log.unsaid() == [], 40, "no head covers all leaves", poll=0.5)
+        log = evident.log
+        wait_for(lambda: log.unsaid() == [], 60, lambda: f"no head covers the leaves of {log.unsaid()}", poll=0.5)
         ledgers = [one.ledger for one in (old, short, new)]
         in_clear = read_plainly(environment.broker, environment.prefix, *ledgers)
         found = read_plainly(environment.broker, evident.archive, *ledgers)
         assert in_clear.problems + found.problems == []
         assert found.places == in_clear.places
-        log = evident.log.judge(AFTER)
-        assert log.problems == []
+        judged = log.judge(AFTER)
+        assert judged.problems == []
         certified = environment.certificates()
-        assert log.certificates == log.inclusions >= len(certified) > 0
+        assert judged.certificates == judged.inclusions >= len(certified) > 0
 
         at = {one: next(iter(found.places[one])) for one in certified}
         stayed = next(one for one, place in at.items() if place != partition_of(one.encode(), AFTER))

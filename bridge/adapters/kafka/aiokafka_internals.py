@@ -93,14 +93,16 @@ def ask_before_joining(
 
 
 def joining_again(consumer: AIOKafkaConsumer) -> bool:
-    """Return whether a started consumer has no assignment now, because it joins its group, for the first time or again.
+    """Return whether a started consumer joins its group now, or is about to, for the first time or again.
 
     Its requests to the coordinator wait behind that one, and are refused then, as they are those of the member that it
     was: aiokafka makes it forget who it is and join once more.
 
-    Relies on `AIOKafkaConsumer._subscription` and `SubscriptionState.reassignment_in_progress`.
+    Relies on `AIOKafkaConsumer._subscription`, on `subscription` and `reassignment_in_progress` of it, and on
+    `GroupCoordinator.need_rejoin`.
     """
-    return bool(consumer._subscription.reassignment_in_progress)  # noqa: SLF001
+    state, coordinator = consumer._subscription, consumer._coordinator  # noqa: SLF001
+    return bool(state.reassignment_in_progress or coordinator.need_rejoin(state.subscription))
 
 
 def join_again(consumer: AIOKafkaConsumer) -> None:

@@ -209,10 +209,10 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
             raise ShardFenced("the partition is not assigned to this worker")
         if (problem := self.problem) is not None:  # do not wait for an answer that this consumer may never get
             raise KafkaUnavailable(problem.detail)
-        if joining_again(consumer):
-            raise KafkaUnavailable(_REBALANCING)
+        _check_joined(consumer)
         async with self._answer_limit():
             offset = await call(consumer.committed(at), _not_confirmed) or 0
+            _check_joined(consumer)
             await call(consumer.commit({at: offset}), _not_confirmed)
 
     def _answer_limit(self) -> contextlib.AbstractAsyncContextManager[asyncio.Timeout]:
@@ -317,6 +317,12 @@ def taken_over_by_others(groups: Sequence[tuple[int, str, Sequence[str]]], own_i
     if own_id in members or any(state != _STABLE for _, state, _ in groups):
         raise KafkaUnavailable(_REBALANCING)
     return True
+
+
+def _check_joined(consumer: AIOKafkaConsumer) -> None:
+    """Raise KafkaUnavailable when a request in the name of this member would wait behind its join, and be refused."""
+    if joining_again(consumer):
+        raise KafkaUnavailable(_REBALANCING)
 
 
 def _fetch_failed(error: Exception) -> NoReturn:
