@@ -51,7 +51,8 @@ async def recovered_tree(  # noqa: PLR0913 - what is known of the tree, and of t
 
 
 async def _has_heads(logs: ShardLogs, there: LogMark) -> bool:
-    return any([bool(records) async for records in logs.read("anchors", there.start, there.end)])
+    """Return whether there were heads, also if retention has deleted them since."""
+    return there.start > 0 or any([bool(records) async for records in logs.read("anchors", there.start, there.end)])
 
 
 async def _leaves(logs: ShardLogs, start: int, end: int) -> _Leaves:

@@ -35,17 +35,18 @@ class StoredLeaf:
 class LeafLog:
     """The leaves topic: what is there, and the offset that was read from; and so many heads, or what is left of them.
 
-    `aborted`: the heads are of transactions that were aborted, and nobody reads them.
+    `aborted`: the heads are of transactions that were aborted, and nobody reads them. `deleted`: so many, by retention.
     """
 
     records: list[StoredLeaf]
     heads: int = 0
     aborted: bool = False
+    deleted: int = 0
     names: Mapping[str, str] = field(default_factory=dict)
     read_from: int | None = None
 
     async def look(self) -> Logs:
-        return {"leaves": LogMark(b"", 0, len(self.records)), "anchors": LogMark(b"", 0, self.heads)}
+        return {"leaves": LogMark(b"", 0, len(self.records)), "anchors": LogMark(b"", self.deleted, self.heads)}
 
     async def marked(self, kind: str) -> int:
         return (await self.look())[kind].end
@@ -119,6 +120,12 @@ def test_heads_of_aborted_transactions_are_of_no_tree() -> None:
     log = log_of(heads=2)
     log.aborted = True
     assert recovered(None, log) == TreeState("3")
+
+
+def test_heads_that_were_deleted_are_of_a_tree_that_is_gone() -> None:
+    log = log_of(heads=2)
+    log.deleted = 2
+    assert recovered(None, log) == TreeState(f"3~{NOW}")
 
 
 def test_a_topic_that_was_made_again_is_read_from_its_beginning() -> None:
