@@ -212,7 +212,7 @@ class TransactionalWriter(Protocol):
         """
 
     async def turn(self) -> None:
-        """Return when a batch that is decided now would be written at once, not after others."""
+        """Return when a batch that is decided now would be written at once, not after others. It is no duty to wait."""
 
     async def commit(self, batch: Batch) -> None:
         """Write the batch in one transaction; on return it is durable. Raises KafkaUnavailable, ShardFenced."""

@@ -134,7 +134,8 @@ class ShardTransactions:
         wait = wait_before(self._rate.at(now), most, now - self._committed_at, self._rest)
         if wait:
             await asyncio.sleep(wait)
-        await writer.turn()
+        if not self._inbox.announces:  # else a chat is to be joined, which may end soon
+            await writer.turn()
 
     async def decide(self, writer: TransactionalWriter, inputs: list[Input], *, mark: bool) -> TransactionPlan:
         """Fold inputs; with `mark` the plan is never empty.

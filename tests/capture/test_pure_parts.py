@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from bridge.capture.inbox import Announced, Inbox
+from bridge.capture.inbox import Announced, Inbox, PassedOver
 from bridge.capture.pacing import REST, EventRate, earlier, linger, wait_before
 from bridge.sources.chat_server.join_rate_limiter import TokenBucket
 
@@ -145,3 +145,13 @@ def test_the_first_looks_of_shards_are_spread_over_half_an_interval(shards: int)
     assert found[0] == 0
     assert min(between) > 0.1 / shards
     assert max(between) < 1.0 / shards
+
+
+def test_an_inbox_tells_of_announcements_until_it_is_taken_from() -> None:
+    inbox = Inbox(1_000, print, print)
+    told: list[bool] = []
+    for one in (PassedOver(1, 0), announced(0), PassedOver(2, 0)):
+        inbox.put(one, 1, 0.0)
+        told.append(inbox.announces)
+    inbox.take(1_000)
+    assert [*told, inbox.announces] == [False, True, True, False]

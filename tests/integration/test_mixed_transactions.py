@@ -53,6 +53,7 @@ def test_a_killed_worker_comes_back_with_the_other_setting(environment: E2EEnvir
         two.wait_ready()
         with environment.chats(concurrent_chats=CHATS, events_per_second=200) as chats:
             settled(two)
+            wait_for(lambda: captured(two) > 200, 30, "that the chats are joined is not committed")
             two.kill()
             with environment.bridge(SECOND, **BY_SHARD) as again:
                 settled(again)
