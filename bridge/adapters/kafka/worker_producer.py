@@ -135,8 +135,8 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
     async def commit_offsets(self) -> None:
         """Commit the offsets of the batches that were sent.
 
-        Not while they are: a broker verifies one request of a transaction at a time, and refuses the other (KIP-890),
-        which aiokafka repeats after 0.1 s.
+        Not while they are: then one of the two is refused now and then, which aiokafka repeats after 0.1 s. A broker
+        seems to verify one request of a transaction at a time (KIP-890).
         """
         if self._offsets:
             producer = self._opened()
