@@ -79,3 +79,15 @@ def test_the_examination_looks_at_each_of_these_files(tmp_path: Path) -> None:
     told = [one.subject for one in asyncio.run(found())]
     assert len(told) == len(ends)
     assert {one.partition(" for ")[2] for one in told} == USED_FOR
+
+
+def test_limits_of_the_process_are_judged_although_a_file_for_kafka_cannot_be_used(tmp_path: Path) -> None:
+    flags, _ = settings_of(tmp_path)
+    config = load(None, {}, flags)
+    (tmp_path / "kafka" / "authority.pem").write_text("no certificate")
+
+    async def found() -> list[CheckResult]:
+        [check] = [one for one in ProcessChecks(config).checks() if one.name == "process limits"]
+        return list(await check.ask())
+
+    assert [one.subject for one in asyncio.run(found())] == ["open files", "memory"]

@@ -30,18 +30,13 @@ def failed_parts(outcomes: Mapping[int, Exception]) -> Mapping[int, Exception]:
     return refused or outcomes
 
 
-def patience(*, others: bool, most: float) -> float:
-    """Return how many seconds may pass without an answer; `others`: somebody is held up meanwhile."""
-    return PATIENCE if others else most
-
-
 def late_parts(late: Collection[int], seconds: float, *, others: bool, most: float) -> Mapping[int, BridgeError]:
-    """Return which shards fail because their records are not acknowledged after so many seconds; empty: wait on.
+    """Return which shards fail since their records, or offsets, are not acknowledged after so many seconds.
 
     `late` are those shards, `others` says whether any others were acknowledged or wait for their turn. If there are
     none, Kafka is away as a whole, and there is nobody to be held up: that is waited for, for `most` seconds.
     """
-    if seconds < patience(others=others, most=most):
+    if seconds < (PATIENCE if others else most):
         return {}
-    error = KafkaUnavailable(f"Kafka did not acknowledge the shard's records within {seconds:.0f} s")
+    error = KafkaUnavailable(f"Kafka did not acknowledge what the shard writes within {seconds:.0f} s")
     return dict.fromkeys(late, error)

@@ -99,7 +99,9 @@ class Inbox:
         """`limit` in bytes, in the sense of `put`'s `size`; `hold_back` in seconds."""
         self.held: list[Input] = []  #: taken, and not settled yet
         self.held_at: list[float] = []  #: when each of them was put
-        self.announces = False  #: whether an announcement was put since something was taken last
+        self.announces = (
+            False  #: whether an announcement was put since something was taken last, or may be left of that
+        )
         self._limit = limit
         self._pause = pause
         self._resume = resume
@@ -208,7 +210,6 @@ class Inbox:
     def take(self, most_bytes: int) -> list[Input]:
         """Remove inputs in order, up to `most_bytes` (but at least one if there is one); they are held now."""
         self._held_since = self._oldest_queued()
-        self.announces = False
         self.held, self.held_at = [], []
         held = self._take_from_lanes(0, most_bytes // 2 if self._waiting else most_bytes)
         while self._waiting and (not self.held or held + self._waiting[0][1] <= most_bytes):
@@ -227,6 +228,7 @@ class Inbox:
             held += size
             self._bytes -= size
         self._held_bytes += self._take_from_lanes(held, most_bytes)
+        self.announces = bool(self._waiting)  # that may be announcements, and is enough for a transaction anyhow
         return self.held
 
     def _revives(self, item: Announced) -> bool:

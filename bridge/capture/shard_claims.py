@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.claims import ClaimList
-from bridge.errors import KafkaUnavailable, ShardFenced, TransactionNotMarked
+from bridge.errors import KafkaUnavailable, ShardFenced
 from bridge.records.checkpoint_keys import claim_key
 from bridge.waiting import all_ended
 
@@ -125,14 +125,14 @@ class ShardClaims:
     def still(self, held: HeldShard) -> None:
         """Raise an error if a shard is not held any more under this claim: another worker's only as far as is known.
 
-        Raises ShardFenced, TransactionNotMarked, KafkaUnavailable.
+        Raises ShardFenced, KafkaUnavailable.
         """
         if self._held.get(held.partition) is held:
             return
         if held.unread:
             raise KafkaUnavailable("the claims of the shard cannot be read")
         if held.claimant != self._own:
-            raise TransactionNotMarked("the worker goes on under another transactional id")
+            raise KafkaUnavailable("the worker goes on under another transactional id")
         raise ShardFenced("another worker has claimed this shard")
 
     async def claim(self, partition: int, owner: object) -> HeldShard:

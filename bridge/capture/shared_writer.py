@@ -67,7 +67,7 @@ class SharedWriter:
         held, self._held = self._held, None
         try:
             if held is not None and not self._failed:
-                with contextlib.suppress(BridgeError):  # the claim stays: the next owner fences this worker
+                with contextlib.suppress(BridgeError):  # the claim may stay: then the next owner fences this worker
                     await self._transactions.leave(held)
         finally:
             await self._storage.close()

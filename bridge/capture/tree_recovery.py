@@ -51,7 +51,7 @@ async def recovered_tree(  # noqa: PLR0913 - what is known of the tree, and of t
 
 
 async def _has_heads(logs: ShardLogs, there: LogMark) -> bool:
-    """Return whether there were heads, also if retention has deleted them since."""
+    """Return whether there were heads, or may have been: retention has deleted the beginning."""
     return there.start > 0 or any([bool(records) async for records in logs.read("anchors", there.start, there.end)])
 
 

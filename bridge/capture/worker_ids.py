@@ -55,7 +55,7 @@ class WorkerIds:
     async def ready(self) -> WorkerProducer:
         """Return the producer, initialised, after all claims were checked: with one attempt for all who wait for it.
 
-        Raises KafkaUnavailable, ShardFenced.
+        Raises KafkaUnavailable, TopicMismatch.
         """
         if self._producer is not None:
             return self._producer

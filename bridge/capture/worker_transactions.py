@@ -24,7 +24,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.blame import failed_parts, late_parts, patience
+from bridge.capture.blame import failed_parts, late_parts
 from bridge.capture.worker_facts import TransactionRepeated, WorkerFenced
 from bridge.capture.worker_ids import WorkerIds
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bridge.capture.worker_ports import WorkerProducer
     from bridge.facts import Fact
 
-REST: Final = 0.012
+_SHARED_REST: Final = 0.012
 """Seconds between two transactions, in which the inputs of all shards gather."""
 _CHECK_WAIT: Final = 0.25
 _LOOK_AFTER: Final = 1.0
@@ -130,7 +130,7 @@ class WorkerTransactions:
     # --- transactions --------------------------------------------------------------------------------------------
 
     async def turn(self) -> None:
-        """Return when the next transaction is about to begin: what a shard decides and hands in then, it has.
+        """Return when the next transaction is about to begin: what a shard decides and hands in at once, it has.
 
         Who decides earlier leaves what comes meanwhile to the transaction after that.
         """
@@ -184,10 +184,10 @@ class WorkerTransactions:
             self._rested.clear()
             try:
                 await self._commit_and_tell(parts)
-                await asyncio.sleep(REST)
+                await asyncio.sleep(_SHARED_REST)
             finally:
                 self._rested.set()
-            await asyncio.sleep(0)  # all shards that wait for their turn hand in
+            await asyncio.sleep(0)  # who waited for its turn hands in, but for what waits for a key
 
     async def _commit_and_tell(self, parts: dict[int, _HandedIn]) -> None:
         try:
@@ -281,17 +281,22 @@ class WorkerTransactions:
         taking = [shard for shard, part in parts.items() if part.batch.announcement_offset is not None]
         if not taking:
             return None
-        others = bool(self._waiting or self._coming) or len(taking) < len(parts)
-        seconds = patience(others=others, most=self._most_seconds)
+        committing = asyncio.create_task(producer.commit_offsets(), name="commit offsets")
+        began = self._clock.monotonic()
         try:
-            async with asyncio.timeout(seconds):
-                await producer.commit_offsets()
-        except TimeoutError:
-            error = KafkaUnavailable(f"Kafka did not commit the announcement offset within {seconds:g} s")
-            return dict.fromkeys(taking, error)
+            while True:
+                await asyncio.wait([committing], timeout=_CHECK_WAIT)
+                if committing.done():
+                    await committing
+                    return None
+                others = bool(self._waiting or self._coming) or len(taking) < len(parts)
+                seconds = self._clock.monotonic() - began
+                if failed := late_parts(taking, seconds, others=others, most=self._most_seconds):
+                    return failed
         except BridgeError as error:
             return self._failed(dict.fromkeys(taking, error))
-        return None
+        finally:
+            committing.cancel()
 
     def _failed(self, errors: Mapping[int, Exception]) -> Mapping[int, Exception]:
         if any(isinstance(error, ShardFenced) for error in errors.values()):

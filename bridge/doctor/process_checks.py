@@ -19,7 +19,7 @@ from bridge.doctor.results.check_result import not_checked
 from bridge.doctor.results.doctor_codes import NO_WORKER, NOT_CONFIGURED
 from bridge.doctor.results.process_room import RoomFacts, memory_result, open_files_result
 from bridge.doctor.results.worker_readiness import no_worker, worker_results
-from bridge.errors import KafkaUnavailable
+from bridge.errors import BridgeError
 from bridge.factories import names_of, oauth_context_of, topics_of
 from bridge.tls import RenewedContext
 
@@ -101,7 +101,7 @@ class ProcessChecks:
     async def _shards(self) -> int:
         """Return how many there are; where the topics are not there, or do not tell in time, how many are set."""
         announcements = names_of(self._config).announcements
-        with contextlib.suppress(KafkaUnavailable, TimeoutError):
+        with contextlib.suppress(BridgeError, OSError, ValueError):  # other lines tell; a TimeoutError is an OSError
             async with asyncio.timeout(_TOPIC_SECONDS):
                 if (found := await topics_of(self._config).known_partitions(announcements)) is not None:
                     return found

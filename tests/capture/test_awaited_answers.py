@@ -116,11 +116,11 @@ def test_a_shard_whose_claims_cannot_be_read_is_not_called_another_workers() -> 
 def test_offsets_that_are_not_committed_fail_only_shards_that_have_one(
     silent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kafka = ClaimedKafka(offsets_refused=None if silent else KafkaUnavailable("not the coordinator"))
-    kafka.offsets_silent = silent
+    refused = None if silent else KafkaUnavailable("not the coordinator")
+    kafka = ClaimedKafka(offsets_refused=refused, offsets_silent=silent)
     monkeypatch.setattr(blame, "PATIENCE", 0.1)
 
-    async def refused() -> None:
+    async def committed() -> None:
         worker = kafka.worker(ONE)
         zero, one = await taken(worker, 0, 1)
         outcomes = await asyncio.gather(
@@ -130,7 +130,7 @@ def test_offsets_that_are_not_committed_fail_only_shards_that_have_one(
         )
         assert [type(one) for one in outcomes] == [KafkaUnavailable, type(None)]
 
-    play(refused())
+    play(committed())
     assert kafka.transactions == [{0, 1}, {1}]
     assert kafka.told == [TransactionRepeated(shards=1)]
     assert dict(kafka.committed) == {1: [(ONE, b"a")]}
@@ -150,3 +150,21 @@ def test_claims_are_renewed_without_reading_the_whole_log() -> None:
     play(renewed())
     assert kafka.committed[0] == [(f"{ONE}:2", b"a")]
     assert min(kafka.reads) == (0, 2), "from its own claim on"
+
+
+def test_offsets_that_are_not_committed_hold_up_no_shard_that_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka = ClaimedKafka(offsets_silent=True)
+    monkeypatch.setattr(blame, "PATIENCE", 0.5)
+
+    async def late() -> None:
+        worker = kafka.worker(ONE)
+        zero, one = await taken(worker, 0, 1)
+        failing = asyncio.create_task(worker.commit(zero, replace(batch(0, "a"), announcement_offset=7)))
+        await kafka.began.wait()
+        await worker.turn()
+        await worker.commit(one, batch(1, "a"))
+        with pytest.raises(KafkaUnavailable, match="did not acknowledge"):
+            await failing
+
+    play(late())
+    assert dict(kafka.committed) == {1: [(ONE, b"a")]}

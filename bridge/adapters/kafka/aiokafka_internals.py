@@ -95,8 +95,8 @@ def ask_before_joining(
 def joining_again(consumer: AIOKafkaConsumer) -> bool:
     """Return whether a started consumer joins its group now, or is about to, for the first time or again.
 
-    Its requests to the coordinator wait behind that one, and are refused then, as they are those of the member that it
-    was: aiokafka makes it forget who it is and join once more.
+    Requests in its name wait behind the join and are then refused, since they name its former generation; aiokafka
+    makes it join once more.
 
     Relies on `AIOKafkaConsumer._subscription`, on `subscription` and `reassignment_in_progress` of it, and on
     `GroupCoordinator.need_rejoin`.

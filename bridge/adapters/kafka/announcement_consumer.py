@@ -150,7 +150,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         """Join again when the topic has more partitions than were assigned; the leader may not have heard of them."""
         place, now = self._settings.place, time.monotonic()
         there = len(consumer.partitions_for_topic(self._settings.topics.announcements) or ())
-        if 0 < place.covered < there and now - self._joined_again_at > _GROWTH_MS / 1000:
+        due = now - self._joined_again_at > _GROWTH_MS / 1000
+        if 0 < place.covered < there and due and not joining_again(consumer):  # else `covered` is about to change
             self._joined_again_at, place.known = now, there
             join_again(consumer)
 

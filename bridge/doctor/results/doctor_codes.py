@@ -62,7 +62,7 @@ DOCTOR_CODES: Final = {
         "Look at the brokers' logs; compare the replication factor of that topic with the number of brokers.",
     ),
     TRANSACTIONS_UNTOLD: (
-        "A broker does not know DescribeTransactions: one that is lost stops all shards of a worker, not some of them.",
+        "A broker does not know DescribeTransactions: a partition without a leader stops all shards of a worker.",
         "Set `kafka.transactions` to `shard`, or use Kafka 3.0 or later.",
     ),
     CERTIFICATE_ENDS_SOON: ("A certificate ends within three weeks.", "Renew it; files are read again by themselves."),
