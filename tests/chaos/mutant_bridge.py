@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge import cli
-from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
+from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.capture.ports import Batch
+from bridge.capture.shared_writer import SharedWriter
 from bridge.errors import BridgeError
 from bridge.transcript.entries import COMPLETE
 from bridge.transcript.ranges import IdRanges
@@ -26,21 +27,21 @@ if TYPE_CHECKING:
 
 CHECKPOINT_FIRST: Final = "checkpoint-first"
 BY_MAXIMUM: Final = "by-maximum"
-PRODUCER_KEPT: Final = "producer-kept"
+FAILURE_IGNORED: Final = "failure-ignored"
 ALWAYS_COMPLETE: Final = "always-complete"
 INTERVAL_DROPPED: Final = "interval-dropped"
+_CHECKPOINTS: Final = TopicNames("").checkpoints
 
 
 def _checkpoint_first() -> None:
     """Break P3: checkpoints and offsets are committed before the events, in a transaction of their own."""
-    commit = KafkaTransactionalWriter.commit
+    commit = SharedWriter.commit
 
-    async def in_two(self: KafkaTransactionalWriter, batch: Batch) -> None:
-        topic = self._settings.topics.checkpoints
-        await commit(self, replace(batch, records=batch.on(topic)))
-        await commit(self, Batch([record for record in batch.records if record.topic != topic]))
+    async def in_two(self: SharedWriter, batch: Batch) -> None:
+        await commit(self, replace(batch, records=[one for one in batch.records if one.topic.endswith(_CHECKPOINTS)]))
+        await commit(self, Batch([one for one in batch.records if not one.topic.endswith(_CHECKPOINTS)]))
 
-    KafkaTransactionalWriter.commit = in_two  # type: ignore[method-assign]
+    SharedWriter.commit = in_two  # type: ignore[method-assign]
 
 
 def _by_maximum() -> None:
@@ -52,20 +53,15 @@ def _by_maximum() -> None:
     IdRanges.__contains__ = contains  # type: ignore[method-assign]
 
 
-def _producer_kept() -> None:
-    """Break the rule about failed producers: after an error the same producer is used for the next batch."""
-    commit = KafkaTransactionalWriter.commit
+def _failure_ignored() -> None:
+    """Break the rule about failed transactions: after an error the shard goes on as if there had been none."""
+    commit = SharedWriter.commit
 
-    async def whatever_happens(self: KafkaTransactionalWriter, batch: Batch) -> None:
-        try:
+    async def whatever_happens(self: SharedWriter, batch: Batch) -> None:
+        with contextlib.suppress(BridgeError):
             await commit(self, batch)
-        except BridgeError:
-            producer = self._producer
-            if producer is not None:
-                with contextlib.suppress(Exception):
-                    await producer.abort_transaction()
 
-    KafkaTransactionalWriter.commit = whatever_happens  # type: ignore[method-assign]
+    SharedWriter.commit = whatever_happens  # type: ignore[method-assign]
 
 
 def _always_complete() -> None:
@@ -90,7 +86,7 @@ def _interval_dropped() -> None:
 MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     CHECKPOINT_FIRST: _checkpoint_first,
     BY_MAXIMUM: _by_maximum,
-    PRODUCER_KEPT: _producer_kept,
+    FAILURE_IGNORED: _failure_ignored,
     ALWAYS_COMPLETE: _always_complete,
     INTERVAL_DROPPED: _interval_dropped,
 }

@@ -20,7 +20,7 @@ from bridge.errors import EXIT_SIGNAL_BASE
 from bridge.sandbox import LocalBroker
 from tests.chaos.cluster import EVENTS_TOPIC, TOPIC
 from tests.chaos.ledger_verdicts import MARGIN, FaultTimes, SentGarbage
-from tests.chaos.mutant_bridge import ALWAYS_COMPLETE, BY_MAXIMUM, CHECKPOINT_FIRST, INTERVAL_DROPPED, PRODUCER_KEPT
+from tests.chaos.mutant_bridge import ALWAYS_COMPLETE, BY_MAXIMUM, CHECKPOINT_FIRST, FAILURE_IGNORED, INTERVAL_DROPPED
 from tests.chaos.mutant_tests import ENGINE_MUTANTS, detected
 from tests.chaos.plan import HALF_A_LINE
 from tests.chaos.published_events import read_published
@@ -212,7 +212,7 @@ def restored_while_nobody_watches(lines: list[MutantRun], _: LocalBroker) -> flo
 SCENARIOS: Final = {
     CHECKPOINT_FIRST: killed_while_kafka_stands_still,
     BY_MAXIMUM: a_history_fills_a_hole,
-    PRODUCER_KEPT: batches_are_refused,
+    FAILURE_IGNORED: batches_are_refused,
     ALWAYS_COMPLETE: restored_while_nobody_watches,
     INTERVAL_DROPPED: restored_while_nobody_watches,
 }
