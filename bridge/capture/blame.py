@@ -31,7 +31,7 @@ def failed_parts(outcomes: Mapping[int, Exception]) -> Mapping[int, Exception]:
 
 
 def late_parts(late: Collection[int], seconds: float, *, others: bool, most: float) -> Mapping[int, BridgeError]:
-    """Return which shards fail since their records, or offsets, are not acknowledged after so many seconds.
+    """Return which shards fail: records or offsets of theirs are late after so many seconds; empty: wait on.
 
     `late` are those shards, `others` says whether any others were acknowledged or wait for their turn. If there are
     none, Kafka is away as a whole, and there is nobody to be held up: that is waited for, for `most` seconds.

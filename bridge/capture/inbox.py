@@ -99,9 +99,7 @@ class Inbox:
         """`limit` in bytes, in the sense of `put`'s `size`; `hold_back` in seconds."""
         self.held: list[Input] = []  #: taken, and not settled yet
         self.held_at: list[float] = []  #: when each of them was put
-        self.announces = (
-            False  #: whether an announcement was put since something was taken last, or may be left of that
-        )
+        self.announces = False  #: whether an announcement was put since the last `take`, or may be left of it
         self._limit = limit
         self._pause = pause
         self._resume = resume

@@ -67,12 +67,11 @@ async def call(awaitable: Awaitable[_Result], translate: Translate) -> _Result:
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
     try:
-        return await awaitable
+        with kafka_errors(translate):
+            return await awaitable
     except asyncio.CancelledError as cancelled:
         close_bootstrap_connection(cancelled.__traceback__)
         raise
-    except Exception as error:  # noqa: BLE001 - of whatever class: see the module
-        translate(error)
     finally:
         if task is not None and task.cancelling() > before:
             raise asyncio.CancelledError

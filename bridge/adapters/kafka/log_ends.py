@@ -9,6 +9,7 @@ from aiokafka.errors import LeaderNotAvailableError, NoError, for_code
 from aiokafka.protocol.offset import OffsetRequest
 
 from bridge.adapters.kafka.aiokafka_internals import consumer_client
+from bridge.adapters.kafka.calls import call
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, TopicPartition
     from aiokafka.client import AIOKafkaClient
 
+    from bridge.adapters.kafka.calls import Translate
+
 _NO_REPLICA: Final = -1
 _UNCOMMITTED: Final = 0
 _LATEST: Final = -1
+_STABLE_SECONDS: Final = 0.05
 
 
 async def know_leaders(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
@@ -37,6 +41,16 @@ async def log_bounds(
     await know_leaders(consumer, places)
     starts, ends = await asyncio.gather(consumer.beginning_offsets(places), consumer.end_offsets(places))
     return starts, ends
+
+
+async def stable_end(consumer: AIOKafkaConsumer, at: TopicPartition, least: int, translate: Translate) -> int:
+    """Wait until the last stable offset of a partition is at least this one, and return it.
+
+    The consumer reads what is committed. Raises what `translate` raises.
+    """
+    while (end := (await call(consumer.end_offsets([at]), translate))[at]) < least:  # noqa: ASYNC110 - of Kafka
+        await asyncio.sleep(_STABLE_SECONDS)
+    return int(end)
 
 
 async def high_watermark(client: AIOKafkaClient, at: TopicPartition) -> int:

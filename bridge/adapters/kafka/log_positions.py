@@ -12,7 +12,7 @@ from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from bridge.adapters.kafka.aiokafka_internals import consumer_client
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.log_ends import high_watermark, know_leaders, log_bounds
+from bridge.adapters.kafka.log_ends import high_watermark, know_leaders, log_bounds, stable_end
 from bridge.adapters.kafka.partition_consumer import partition_consumer
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_consumer
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 KINDS: Final = ("announcements", "checkpoints")
 """The topics whose logs tell whether Kafka has forgotten something, beside those of the outputs."""
 _POLL_MS: Final = 200
-_STABLE_SECONDS: Final = 0.05
 _ANSWER_SECONDS: Final = 10.0
 _failed: Final = unavailable("cannot look at the logs of a shard")
 
@@ -88,9 +87,7 @@ class KafkaShardLogs:
         ):
             await call(know_leaders(consumer, [at]), _failed)
             end = await call(high_watermark(consumer_client(consumer), at), _failed)
-            while (stable := (await call(consumer.end_offsets([at]), _failed))[at]) < end:  # noqa: ASYNC110 - of Kafka
-                await asyncio.sleep(_STABLE_SECONDS)
-        return int(stable)
+            return await stable_end(consumer, at, end, _failed)
 
     async def committed(self) -> int:
         """Return the group's offset of the partition of announcements; 0 when it has committed none."""

@@ -33,7 +33,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     producer_error,
 )
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit
-from bridge.adapters.kafka.log_ends import high_watermark
+from bridge.adapters.kafka.log_ends import high_watermark, stable_end
 from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_admin, stop_consumer, stop_producer
@@ -65,7 +65,6 @@ _MIN_TOPIC_LIMIT: Final = 8_192
 """Bytes that a topic must accept, so that a GAP, a short certificate and a short chat's checkpoint fit."""
 _REQUEST_MS: Final = 30_000
 _POLL_MS: Final = 200
-_STABLE_SECONDS: Final = 0.05
 
 
 class KafkaTransactionalWriter:
@@ -201,8 +200,7 @@ class KafkaTransactionalWriter:
                 with kafka_errors(self._translate):
                     consumer.assign([partition])
                 await self._call(consumer.seek_to_beginning(partition))
-                while (end := (await self._call(consumer.end_offsets([partition])))[partition]) < least:  # noqa: ASYNC110 - of Kafka
-                    await asyncio.sleep(_STABLE_SECONDS)
+                end = await stable_end(consumer, partition, least, self._translate)
                 self.read_all = end >= await self._call(high_watermark(consumer_client(consumer), partition))
                 while await self._call(consumer.position(partition)) < end:
                     fetched = await self._call(consumer.getmany(partition, timeout_ms=_POLL_MS))
