@@ -1,27 +1,32 @@
-"""Both settings of `kafka.transactions` side by side: CPU, transactions, latency at several rates."""
+"""Both settings of `kafka.transactions`, and the default with a compiled core, side by side."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.topic_manager import TopicNames
 from tests.bench.broker_transactions import commit_times
+from tests.bench.compiled_bridge import CompiledBridge
 from tests.bench.read_topics import latencies, watched
 from tests.bench.simulated_chats import FLAT_OUT, announced_chats
+from tests.packaging.compiled_environment import CompiledEnvironment
 from tests.support.processes import Bridge, wait_for
 from tests.support.unique_prefixes import unique_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 RATES: Final = (50, 500, 4_000, FLAT_OUT)
 SECONDS: Final = 15.0
 _JOINED: Final = 0.99
-MODES: Final = ("shard", "worker", "shard", "worker")
+WAYS: Final = ("shard", "worker", "compiled")
+"""How the bridge runs: with this `kafka.transactions`, or by default with a compiled core."""
+TURNS: Final = (*WAYS, *WAYS)
 """Each twice in a round: the A/A of the other."""
 
 
@@ -47,32 +52,45 @@ class EngineFigures:
 def engine_modes(
     broker: str, folder: Path, *, rounds: int, partitions: int, rates: Sequence[int], say: Callable[[str], None]
 ) -> None:
-    """Measure both modes at each rate, in turns."""
-    say(f"kafka.transactions shard and worker in turns, {partitions} shards, {SECONDS:g} s each")
+    """Build the compiled form, and measure each way at each rate, in turns."""
+    starts = started_ways(CompiledEnvironment(folder / "compiled"))
+    say(
+        f"kafka.transactions shard, worker, worker with a compiled core, in turns, {partitions} shards, "
+        f"{SECONDS:g} s each"
+    )
     for rate in rates:
-        found: dict[str, list[EngineFigures]] = {mode: [] for mode in MODES}
+        found: dict[str, list[EngineFigures]] = {way: [] for way in WAYS}
         for _ in range(rounds):
-            for mode in MODES:
-                figures = one_run(broker, folder, mode=mode, rate=rate, partitions=partitions)
-                found[mode].append(figures)
-                say(f"  {rate}/s, {mode}: {figures}")
-        for mode, several in found.items():
+            for way in TURNS:
+                figures = one_run(broker, folder, start=starts[way], rate=rate, partitions=partitions)
+                found[way].append(figures)
+                say(f"  {rate}/s, {way}: {figures}")
+        for way, several in found.items():
             first, second = (statistics.median(one.cpu_us for one in several[half::2]) for half in (0, 1))
             say(
-                f"  {rate}/s, {mode}, medians: {_median(several, 'cpu_share') * 100:.1f} %, "
+                f"  {rate}/s, {way}, medians: {_median(several, 'cpu_share') * 100:.1f} %, "
                 f"{_median(several, 'cpu_us'):.0f} us, {_median(several, 'transactions'):.0f} transactions/s, "
                 f"p50 {_median(several, 'half'):.1f} ms, p99 {_median(several, 'tail'):.0f} ms; "
                 f"A/A of CPU {first / second:.2f}"
             )
 
 
-def one_run(broker: str, folder: Path, *, mode: str, rate: int, partitions: int) -> EngineFigures:
+def started_ways(compiled: CompiledEnvironment) -> Mapping[str, Callable[..., Bridge]]:
+    """Return what starts the bridge in each way, given the arguments of `Bridge`."""
+    return {
+        "shard": partial(Bridge, kafka__transactions="shard"),
+        "worker": partial(Bridge, kafka__transactions="worker"),
+        "compiled": partial(CompiledBridge, compiled),
+    }
+
+
+def one_run(broker: str, folder: Path, *, start: Callable[..., Bridge], rate: int, partitions: int) -> EngineFigures:
     """Run bridge and simulator once; CPU and transactions are those of the seconds after the joins."""
     chats = int(min(400, max(20, rate * 0.4)))
     prefix = unique_prefix()
     group = f"{prefix}bridge"
-    settings = {"kafka__partitions": partitions, "kafka__transactions": mode, "kafka__group": group}
-    with Bridge(broker, folder / f"{prefix}bridge.log", prefix=prefix, worker="bench", **settings) as bridge:
+    settings = {"kafka__partitions": partitions, "kafka__group": group}
+    with start(broker, folder / f"{prefix}bridge.log", prefix=prefix, worker="bench", **settings) as bridge:
         bridge.wait_ready()
         with (
             watched(broker, TopicNames(prefix).events) as seen,

@@ -16,23 +16,27 @@ from tests.bench.peers.arrived_lines import ArrivedLines
 from tests.bench.peers.event_lines import StampedLine
 from tests.bench.peers.line_peer import PARTITIONS, peak_bytes
 from tests.bench.simulated_chats import FLAT_OUT, announced_chats
-from tests.support.processes import POLL_SECONDS, Bridge, wait_for
+from tests.support.processes import POLL_SECONDS, wait_for
+from tests.support.unique_prefixes import unique_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from confluent_kafka import Message
 
     from tests.bench.peers.peer_figures import PeerFigures
+    from tests.support.processes import Bridge
 
 TITLE: Final = "the bridge"
+COMPILED_TITLE: Final = "the bridge, compiled core"
 CONFIGURATION: Final = (
     f"defaults, {PARTITIONS} shards, zstd; joins of up to 1,000 per second; one output, no rules, no key; from "
     "a simulated Chat Server over sockets; joins, checkpoints and certificates included in the CPU; "
     "a process for each rate; the events of chats that were over before they "
     "were joined are a GAP, and not seen"
 )
+COMPILED_CONFIGURATION: Final = "the same, with the core compiled by mypyc, as in the image"
 LACKS: Final = "-"
 MEAN_EVENTS: Final = 150
 SEED: Final = 1
@@ -49,16 +53,19 @@ def chats_at(rate: float) -> int:
     return int(min(400, max(20, rate * 0.4)))
 
 
-def bridge_figures(broker: str, folder: Path, prefix: str, *, rate: float, seconds: float) -> PeerFigures:
-    """Run bridge and simulator with topics of their own, which begin with `prefix`. `rate` 0: flat out.
+def bridge_figures(
+    start: Callable[..., Bridge], broker: str, folder: Path, *, rate: float, seconds: float
+) -> PeerFigures:
+    """Run bridge and simulator with topics of their own. `start` takes the arguments of `Bridge`. `rate` 0: flat out.
 
     Latencies are those of the events that were sent in `seconds`, from when the first chats were joined; everything
     else is of the whole run: joins, these seconds, and what was open then.
     """
     offered = rate or FLAT_OUT
     chats = chats_at(offered)
+    prefix = unique_prefix()
     log, topic = folder / f"{prefix}bridge.log", TopicNames(prefix).events
-    with Bridge(broker, log, prefix=prefix, worker="bench", kafka__partitions=PARTITIONS) as bridge:
+    with start(broker, log, prefix=prefix, worker="bench", kafka__partitions=PARTITIONS) as bridge:
         bridge.wait_ready()
         with Arrivals(broker, topic) as arrivals:
             cpu, started = bridge.cpu_seconds(), time.monotonic()

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import EnvironmentFault
+from tests.bench.compiled_bridge import CompiledBridge
 from tests.bench.peers import bridge_run
 from tests.bench.peers.event_lines import lines_of
 from tests.bench.peers.java_peers import KafkaConnect, KafkaStreams
@@ -19,8 +20,8 @@ from tests.bench.peers.measured_peer import WARM_UP_LINES, measured
 from tests.bench.peers.peer_figures import PeerFigures, PeerRow, median_of, table
 from tests.bench.peers.python_peers import BareBatch, BareSend, BareSendAgain, QuixStreams
 from tests.bench.simulated_chats import FLAT_OUT
-from tests.support.processes import Simulator
-from tests.support.unique_prefixes import unique_prefix
+from tests.packaging.compiled_environment import CompiledEnvironment
+from tests.support.processes import Bridge, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +64,10 @@ class SideBySide:
 
     def run(self, rounds: int) -> None:
         """Measure everything and print it."""
-        turns: dict[str, Callable[[], Turn]] = {bridge_run.TITLE: self._bridge}
+        turns: dict[str, Callable[[], Turn]] = {bridge_run.TITLE: partial(self._bridge, Bridge)}
+        with self._noted(bridge_run.COMPILED_TITLE):
+            compiled = CompiledEnvironment(self._folder / "compiled")
+            turns[bridge_run.COMPILED_TITLE] = partial(self._bridge, partial(CompiledBridge, compiled))
         for peer in LINE_PEERS:
             turns[peer.title] = partial(self._line_peer, peer)
             with self._noted(peer.title):
@@ -81,13 +85,9 @@ class SideBySide:
                             self._say(f"  round {number + 1}, {title}, {rate}: {figures}; {load()}")
         self._report(rounds)
 
-    def _bridge(self) -> Turn:
+    def _bridge(self, start: Callable[..., Bridge]) -> Turn:
         for name, rate in RATES.items():
-            prefix = unique_prefix()
-            yield (
-                name,
-                bridge_run.bridge_figures(self._broker, self._folder, prefix, rate=rate, seconds=self._seconds),
-            )
+            yield name, bridge_run.bridge_figures(start, self._broker, self._folder, rate=rate, seconds=self._seconds)
 
     def _line_peer(self, peer: LinePeer) -> Turn:
         runs = {title: (int((rate or FLAT_OUT) * self._seconds), rate) for title, rate in RATES.items()}
@@ -132,6 +132,7 @@ class SideBySide:
     def _report(self, rounds: int) -> None:
         rows = [
             self._row(bridge_run.TITLE, bridge_run.CONFIGURATION, bridge_run.LACKS),
+            self._row(bridge_run.COMPILED_TITLE, bridge_run.COMPILED_CONFIGURATION, bridge_run.LACKS),
             *(self._row(peer.title, peer.configuration, peer.lacks) for peer in LINE_PEERS),
         ]
         self._say(
