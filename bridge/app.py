@@ -319,7 +319,7 @@ class _WorkerProcess:
             owner=self._rng.getrandbits(63),
             store_settings=store_settings,
             check_assignment=check_assignment,
-            make_writer=self._shard_writers.of_shard(store_settings.written_topics),
+            writers=self._shard_writers.of_shard(store_settings.written_topics),
             make_source=self._sources.make_source,
             preparation=self._evidence.preparation,
             recovery=ShardRecovery(

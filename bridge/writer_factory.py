@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.claim_topic import KafkaClaims
@@ -11,13 +13,15 @@ from bridge.capture.fencing_writer import FencingWriter
 from bridge.capture.shard_claims import ShardClaims
 from bridge.capture.shared_writer import SharedWriter
 from bridge.capture.worker_transactions import WorkerTransactions
+from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from random import Random
 
     from bridge.adapters.kafka.connection import KafkaConnection
-    from bridge.capture.ports import Clock, TransactionalWriter
+    from bridge.capture.ports import Clock
+    from bridge.capture.worker_ports import WritersOfShard
     from bridge.config import Config
     from bridge.facts import Fact
 
@@ -31,6 +35,36 @@ def ids_of_worker(group: str, worker_id: str) -> list[str]:
     # No name of a group or a worker has a colon: an id is no other worker's, and no shard's.
     own = f"{group}-worker:{worker_id}"
     return [own, *(f"{own}:{number}" for number in range(2, _IDS + 1))]
+
+
+@dataclass(slots=True, frozen=True)
+class _FencingWriters:
+    kafka: KafkaConnection
+    topics: tuple[str, ...]
+    claims: ShardClaims
+
+    def writer(self, partition: int) -> FencingWriter:
+        return FencingWriter(partition, KafkaTransactionalWriter(self.kafka, partition, self.topics), self.claims)
+
+    async def release(self, partition: int) -> None:
+        """Do nothing: the next owner initialises the shard's transactional id, and fences nobody else with that."""
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class _SharedWriters:
+    """These are the `owner` of what they claim."""
+
+    kafka: KafkaConnection
+    topics: tuple[str, ...]
+    transactions: WorkerTransactions
+
+    def writer(self, partition: int) -> SharedWriter:
+        storage = KafkaTransactionalWriter(self.kafka, partition, self.topics)
+        return SharedWriter(partition, self, self.transactions, storage)
+
+    async def release(self, partition: int) -> None:
+        with contextlib.suppress(BridgeError):  # the claim may stay: then the next owner fences this worker
+            await self.transactions.release(partition, self)
 
 
 class ShardWriters:
@@ -59,23 +93,13 @@ class ShardWriters:
                 tell=tell,
             )
 
-    def of_shard(self, topics: Iterable[str]) -> Callable[[int], TransactionalWriter]:
-        """Return what makes the writers of one shard, one after the other; `topics` are those that it writes."""
-        written, kafka, claims, transactions, owner = (
-            tuple(topics),
-            self._kafka,
-            self._claims,
-            self._transactions,
-            object(),
-        )
-        if transactions is None:
-            return lambda partition: FencingWriter(
-                partition, KafkaTransactionalWriter(kafka, partition, written), claims
-            )
+    def of_shard(self, topics: Iterable[str]) -> WritersOfShard:
+        """Return what makes the writers of one shard object; `topics` are those that it writes."""
+        written = tuple(topics)
+        if self._transactions is None:
+            return _FencingWriters(self._kafka, written, self._claims)
         self._topics = written
-        return lambda partition: SharedWriter(
-            partition, owner, transactions, KafkaTransactionalWriter(kafka, partition, written)
-        )
+        return _SharedWriters(self._kafka, written, self._transactions)
 
     async def close(self) -> None:
         """Close what all shards share; they have ended."""

@@ -10,12 +10,25 @@ from typing import TYPE_CHECKING, Final
 from bridge.errors import KafkaUnavailable, ShardFenced, TransactionHeldUp
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Collection, Mapping
 
     from bridge.errors import BridgeError
 
 PATIENCE: Final = 5.0
 """Seconds after which records that Kafka does not acknowledge no longer hold up other shards."""
+
+
+def error_of(one: asyncio.Future[None]) -> Exception | None:
+    """Return the error that a wait for a shard's records ended with: a BridgeError, or a defect in what it writes."""
+    if not one.done():
+        return None
+    if one.cancelled():
+        return KafkaUnavailable("the producer was closed")
+    error = one.exception()
+    if error is None or isinstance(error, Exception):
+        return error
+    raise error
 
 
 def failed_parts(outcomes: Mapping[int, Exception]) -> Mapping[int, Exception]:

@@ -51,8 +51,6 @@ from bridge.errors import BridgeError, KafkaUnavailable, Problem, ShardFenced, p
 from bridge.facts import ChatsReconciled, ShardCrashed, ShardFencedOff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bridge.backoff import Backoff
     from bridge.capture.pacing import EventRate
     from bridge.capture.ports import CheckAssignment, Clock, MakeSource, Preparation, TransactionalWriter
@@ -62,6 +60,7 @@ if TYPE_CHECKING:
     from bridge.capture.shard_settings import ShardSettings
     from bridge.capture.stored_door import StoredDoor
     from bridge.capture.stored_inputs import StoredInput, StoredRead
+    from bridge.capture.worker_ports import WritersOfShard
     from bridge.telemetry import Telemetry
     from bridge.transcript.updates import Update
 
@@ -80,7 +79,7 @@ class Shard:
         owner: int,
         store_settings: SessionStoreSettings,
         check_assignment: CheckAssignment,
-        make_writer: Callable[[int], TransactionalWriter],
+        writers: WritersOfShard,
         make_source: MakeSource,
         preparation: Preparation,
         recovery: ShardRecovery,
@@ -100,7 +99,7 @@ class Shard:
         self.buffer_limit = settings.inbox_bytes
         self._settings = settings
         self._check_assignment = check_assignment
-        self._make_writer = make_writer
+        self._writers = writers
         self._clock = clock
         self._telemetry = telemetry
         self.source = make_source(self.update_received, self._part_failed)
@@ -213,11 +212,12 @@ class Shard:
         try:
             await self._own()
         finally:
+            self._closings.begin(self._writers.release(self.partition))
             await self._closings.ended()
 
     async def _own(self) -> None:
         while not self._draining or self._inbox.uncommitted:
-            writer = self._make_writer(self.partition)
+            writer = self._writers.writer(self.partition)
             self._attempts.begin()
             try:
                 await self._check_assignment()  # opening fences whoever holds the shard

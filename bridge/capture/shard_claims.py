@@ -33,7 +33,7 @@ class HeldShard:
     `settled` is an offset after all that former holders have committed, or have open, once it is `fenced`.
     `fenced`: nobody else can commit to the shard any more, unless a later claim is there, and who wrote that fences
     this worker. `owner` is the shard object that the claim was written for, `claimant` the id of the claim.
-    `unread`: it was given up since the claims could not be read.
+    `unread`: it was given up since the claims could not be read. `removing`: others' claims, which is not acknowledged.
     """
 
     partition: int
@@ -44,6 +44,7 @@ class HeldShard:
     settled: int = 0
     fenced: bool = False
     unread: bool = False
+    removing: bool = False
 
 
 class ShardClaims:
@@ -74,6 +75,7 @@ class ShardClaims:
         self._shard_id = shard_id
         self._held: dict[int, HeldShard] = {}
         self._written: set[str] = set()
+        self._begun: dict[int, HeldShard] = {}
         self._fencings: dict[str, asyncio.Task[None]] = {}
         self._fence_turns: dict[str, asyncio.Lock] = {}
         self._open: set[asyncio.Task[None]] = set()
@@ -143,8 +145,19 @@ class ShardClaims:
             await self._claim(held)
         except BaseException:
             self.give_up(held)
+            if not held.removing:
+                self._begun[partition] = held
             raise
+        self._begun.pop(partition, None)  # it was removed, as a claim before this one
         return held
+
+    def begun(self, partition: int, owner: object) -> HeldShard | None:
+        """Return, once, the last claim that a shard object had written without coming to hold the shard by it.
+
+        None if there is none, or if its removal is not allowed.
+        """
+        held = self._begun.get(partition)
+        return self._begun.pop(partition) if held is not None and held.owner is owner else None
 
     async def fence_all(self, partition: int) -> int:
         """Fence whoever has claimed a shard, for a worker that has initialised the shard's own id; no claim is left.
@@ -186,7 +199,10 @@ class ShardClaims:
         await self._fence_each(fenced)
         self.still(held)
         if others := claims.others(held.key):
+            # Should this claim go before those of others, they would find theirs in force, and then it is removed.
+            held.removing = True
             await self._topic.remove(partition, others)
+            held.removing = False
             self._written.difference_update(others)
         self.still(held)
         # Who left in order may have committed after this claim, and Kafka answers a commit before it is marked. The
@@ -248,6 +264,7 @@ class ShardClaims:
         """
         if held.claimant == self._own:
             await self._topic.remove(held.partition, [held.key])
+            self._written.discard(held.key)
 
     async def close(self) -> None:
         """Fence nobody any more, and close the connections."""

@@ -18,7 +18,7 @@ class SharedWriter:
     """The `TransactionalWriter` of one shard, from `open` to its first error or `close`.
 
     `close` leaves the shard, so that its next owner need not fence this worker, unless there was an error: then the
-    shard's next writer goes on with the claim.
+    shard's next writer goes on with the claim, and `WorkerTransactions.release` is for the end of the shard object.
     """
 
     def __init__(self, partition: int, owner: object, transactions: WorkerTransactions, storage: ShardStorage) -> None:

@@ -129,7 +129,7 @@ class Worker:
         """
         while not self._draining:
             self._announcements = consumer = self._make_announcements()
-            taken = False
+            taken = abandoned = False
             try:
                 self._joined = False
                 await consumer.start(self._assigned)
@@ -150,10 +150,11 @@ class Worker:
                     # Not `leave`, which waits for Kafka: the next one is a member with the same id, gets the same
                     # partitions, and meanwhile the shards go on. Without a topic, or a right, those were none, and
                     # they would be none again: the group has to assign anew.
-                    if not isinstance(error, TopicMissing | AccessDenied):
+                    if abandoned := not isinstance(error, TopicMissing | AccessDenied):
                         await consumer.abandon()
             finally:
-                await consumer.leave()  # without effect when `drain` has left, or after `abandon`
+                if not abandoned:  # else `drain` leaves in its place
+                    await consumer.leave()  # without effect when `drain` has left
             if not self._draining:
                 await (consumer.outlast_successor() if taken else asyncio.sleep(self._backoff.next()))
 
@@ -218,6 +219,8 @@ class Worker:
 
     async def _finish(self, run: RunningShard) -> None:
         await run.shard.drain()
+        # It leaves the shard in order now; a cancellation would be passed on to that at once.
+        await asyncio.wait([run.task], timeout=_WRITER_SECONDS)
         await self._stop(run)
 
     async def _assigned(self, partitions: frozenset[int]) -> None:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Collection, Mapping, Sequence
 
-    from bridge.capture.ports import Batch, Limits
+    from bridge.capture.ports import Batch, Limits, TransactionalWriter
     from bridge.errors import BridgeError
 
 
@@ -127,3 +127,16 @@ class ShardProducer(ShardStorage, Protocol):
 
     async def commit(self, batch: Batch) -> None:
         """Write the batch in one transaction. Raises KafkaUnavailable, ShardFenced."""
+
+
+class WritersOfShard(Protocol):
+    """Makes the writers of one shard object, one after the other."""
+
+    def writer(self, partition: int) -> TransactionalWriter:
+        """Return a writer; nothing connects before it is opened."""
+
+    async def release(self, partition: int) -> None:
+        """Leave the shard, once the shard object has ended, so that its next owner need not fence this worker.
+
+        As far as that can be had within seconds. The last writer may still be closing. A cancellation ends it.
+        """

@@ -12,7 +12,6 @@ are removed; (6) the shard reads its records. A worker whose producer fails, fen
 with the shards whose last claim is its own.
 
 A worker has several transactional ids and uses one; `worker_ids.py` says when it goes on under the next.
-
 Nothing of a transaction is committed as long as its end was not asked for. So if it fails before, the shards that are
 not to blame are written again as they were (`blame.py`). If its end fails, the outcome is in doubt: each of its shards
 fails, and finds out from its checkpoints, which it reads when the id is initialised and so the outcome is settled.
@@ -24,7 +23,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.blame import failed_parts, late_parts
+from bridge.capture.blame import error_of, failed_parts, late_parts
 from bridge.capture.worker_facts import TransactionRepeated, WorkerFenced
 from bridge.capture.worker_ids import WorkerIds
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
@@ -116,6 +115,15 @@ class WorkerTransactions:
             return
         await self._landed(held.partition)
         await self._claims.remove(held)
+
+    async def release(self, partition: int, owner: object) -> None:
+        """Leave a shard whose object has ended while it had failed, or was taking it. Raises KafkaUnavailable."""
+        held = self._claims.held(partition)
+        if held is not None and held.owner is owner:
+            await self.leave(held)
+        if (begun := self._claims.begun(partition, owner)) is not None:
+            await self._landed(partition)  # of an object before this one, whose claim may be removed
+            await self._claims.remove(begun)
 
     async def _landed(self, partition: int) -> None:
         """Wait until no commit of this worker to a shard is on its way."""
@@ -210,7 +218,11 @@ class WorkerTransactions:
                 return
             self._under_way = frozenset(parts)
             try:
-                failed = await self._sent(producer, parts)
+                try:
+                    failed = await self._sent(producer, parts)
+                except BaseException:
+                    self._ids.drop(producer)  # the transaction may be open
+                    raise
                 if failed is None:
                     await self._ended(producer, parts)
                     return
@@ -252,7 +264,7 @@ class WorkerTransactions:
         try:
             while True:
                 await asyncio.wait(waits.values(), timeout=_CHECK_WAIT, return_when=asyncio.FIRST_EXCEPTION)
-                ends = {shard: _error_of(one) for shard, one in waits.items()}
+                ends = {shard: error_of(one) for shard, one in waits.items()}
                 if errors := {shard: error for shard, error in ends.items() if error is not None}:
                     return self._failed(errors)
                 late = [shard for shard, one in waits.items() if not one.done()]
@@ -336,15 +348,3 @@ async def _unwritable(producer: WorkerProducer, parts: Mapping[int, _HandedIn]) 
 
 def _batches(parts: Mapping[int, _HandedIn]) -> dict[int, Batch]:
     return {shard: part.batch for shard, part in parts.items()}
-
-
-def _error_of(one: asyncio.Future[None]) -> Exception | None:
-    """Return the error that a wait ended with: a BridgeError, or a defect in what its shard writes."""
-    if not one.done():
-        return None
-    if one.cancelled():
-        return KafkaUnavailable("the producer was closed")
-    error = one.exception()
-    if error is None or isinstance(error, Exception):
-        return error
-    raise error

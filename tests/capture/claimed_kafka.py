@@ -66,7 +66,7 @@ class ClaimedKafka:
     before_end: Callable[[], None] | None = None
     before_look: Callable[[], Awaitable[None]] | None = None
     unreadable: set[int] = field(default_factory=set)
-    offsets_refused: BridgeError | None = None
+    offsets_refused: Exception | None = None
     offsets_silent: bool = False
     acknowledged_before_offsets: list[int] = field(default_factory=list)
     unheard: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -74,6 +75,16 @@ class SilentSource:
         pass
 
 
+@dataclass(slots=True, frozen=True)
+class UnclaimedShard:
+    """`WritersOfShard` that leave nothing behind."""
+
+    writer: Callable[[int], TransactionalWriter]
+
+    async def release(self, partition: int) -> None:
+        """Nobody has to be told."""
+
+
 def hand_fed_shard(
     partition: int,
     make_writer: Callable[[int], TransactionalWriter],
@@ -98,7 +109,7 @@ def hand_fed_shard(
         owner=store_settings.owner,
         store_settings=store_settings,
         check_assignment=check_assignment,
-        make_writer=make_writer,
+        writers=UnclaimedShard(make_writer),
         make_source=SilentSource,
         preparation=preparation or NothingToPrepare(),
         stored=StoredDoor(partition, stored_topic or NoStoredTopic(), make_feeder),

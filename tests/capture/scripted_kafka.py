@@ -22,6 +22,7 @@ from bridge.capture.stored_door import StoredDoor
 from bridge.capture.worker import Worker
 from bridge.errors import KafkaUnavailable, Problem, ShardFenced
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT
+from tests.capture.hand_fed_shard import UnclaimedShard
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.scripted_logs import steady
 from tests.capture.scripted_source import ScriptedSource
@@ -60,7 +61,8 @@ class ScriptedKafka:
     `fails` holds the numbers of the commits that fail; `refuses` says how many next ones of a shard fail; `loses` holds
     the shards whose next commit is stored, but not answered; `slow` says how many seconds more each commit of a shard
     takes, `answers_after` how many seconds after it was stored it is answered. With `away` no call is answered.
-    `closes_after` and `leaves_after` are seconds that a writer and a group member take to close. `others` tells whether
+    `closes_after` and `leaves_after` are seconds that a writer and a group member take to close; `hurried` counts what
+    was cancelled meanwhile. `others` tells whether
     the group has members that are not seen here; they take over what a worker has left. `silent`: what the group is
     asked after a worker has left has no answer.
     """
@@ -89,6 +91,7 @@ class ScriptedKafka:
     group: dict[int, frozenset[int]] = field(default_factory=dict)  #: worker -> its partitions
     telemetry: RecordedFacts = field(default_factory=RecordedFacts)
     left_at: float | None = None
+    hurried: int = 0
     owners: count[int] = field(default_factory=count)
 
     def announce(self, partition: int, session_id: str = CHAT, *servers: str) -> None:
@@ -143,7 +146,7 @@ class ScriptedKafka:
             owner=next(self.owners),
             store_settings=store_settings,
             check_assignment=check,
-            make_writer=lambda number: ScriptedWriter(self, number),
+            writers=UnclaimedShard(lambda number: ScriptedWriter(self, number)),
             make_source=make_source or self.source,
             preparation=NothingToPrepare(),
             stored=StoredDoor(partition, NoStoredTopic()),
@@ -164,6 +167,9 @@ class ScriptedKafka:
         try:
             if port in self.open:
                 await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            self.hurried += 1
+            raise
         finally:
             self.open.discard(port)
 
@@ -251,6 +257,7 @@ class ScriptedAnnouncements:
         self._position: dict[int, int] = {}
         self._assigned: Callable[[frozenset[int]], Awaitable[None]] | None = None
         self._broken = False
+        self._abandoned = False
 
     async def start(self, assigned: Callable[[frozenset[int]], Awaitable[None]]) -> None:
         self._kafka.open.add(self)
@@ -301,11 +308,13 @@ class ScriptedAnnouncements:
             raise ShardFenced("scripted: not assigned")
 
     async def leave(self) -> None:
-        if self in self._kafka.open:
+        if self in self._kafka.open or self._abandoned:
+            self._abandoned = False
             await self._kafka.close(self, self._kafka.leaves_after)
             self._kafka.left_at = self._kafka.clock.monotonic()
 
     async def abandon(self) -> None:
+        self._abandoned = True
         await self._kafka.close(self, CALL_SECONDS)
 
     async def outlast_successor(self) -> None:

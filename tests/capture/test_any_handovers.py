@@ -6,6 +6,7 @@ What `tests/handover` asks of a model, asked of the code: only its ports are rep
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ class HandedOver:
         self.kafka = ClaimedKafka(late=lambda: rng.choice(LATE))
         self.workers = {name: self.kafka.worker(name) for name in WORKERS}
         self.writing: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self.releasing: set[asyncio.Task[None]] = set()
 
     async def step(self) -> None:
         name, shard = self.rng.choice(WORKERS), self.rng.randrange(SHARDS)
@@ -77,6 +79,20 @@ class HandedOver:
     async def write(self, worker: WorkerTransactions, shard: int) -> None:
         """Do what a shard does: take it, read what is there, commit; after an error, from the beginning."""
         owner = object()
+        try:
+            await self.write_as(worker, shard, owner)
+        finally:
+            if self.rng.random() < 0.7:
+                release = asyncio.create_task(self.release(worker, shard, owner))
+                self.releasing.add(release)
+                release.add_done_callback(self.releasing.discard)
+
+    async def release(self, worker: WorkerTransactions, shard: int, owner: object) -> None:
+        with contextlib.suppress(BridgeError, TimeoutError):
+            async with asyncio.timeout(self.rng.choice((0.01, 2.0))):
+                await worker.release(shard, owner)
+
+    async def write_as(self, worker: WorkerTransactions, shard: int, owner: object) -> None:
         while True:
             try:
                 held = await worker.take(shard, owner)
@@ -86,7 +102,6 @@ class HandedOver:
                     known += 1
                     await asyncio.sleep(self.rng.choice(PAUSES))
                 if self.rng.random() < 0.5:
-                    owner = object()
                     await worker.leave(held)
             except BridgeError:
                 await asyncio.sleep(self.rng.choice(PAUSES))

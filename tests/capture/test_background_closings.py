@@ -120,6 +120,20 @@ def test_a_failed_consumer_is_replaced_at_once_in_its_place_in_the_group_and_its
     play(scene())
 
 
+def test_a_worker_that_is_stopped_before_its_failed_consumer_is_replaced_leaves_the_group() -> None:
+    async def scene() -> None:
+        async with VirtualEngine(A) as engine:
+            worker, kafka = await engine.start(0), engine.kafka
+            engine.member(worker).break_down()
+            await asyncio.sleep(0.3)
+            assert worker.problem is not None
+            assert kafka.left_at is None
+            assert await engine.drain(worker)
+            assert kafka.left_at is not None
+
+    play(scene())
+
+
 def test_a_shard_that_waits_to_be_opened_is_opened_as_soon_as_a_new_consumer_has_joined() -> None:
     async def scene() -> None:
         async with VirtualEngine(A) as engine:

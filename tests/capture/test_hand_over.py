@@ -59,6 +59,22 @@ def test_each_shard_ends_as_soon_as_its_new_owner_has_it() -> None:
     play(scene())
 
 
+def test_a_shard_that_is_drained_has_time_to_leave_in_order() -> None:
+    """Its writer removes a claim then: else the next owner, or the same worker, finds it as after a kill."""
+
+    async def scene() -> None:
+        async with VirtualEngine(A) as engine:
+            worker = await engine.start(0)
+            engine.kafka.announce(0, ONE, A)
+            await asyncio.sleep(2)
+            engine.kafka.closes_after = 0.5
+            assert await engine.drain(worker, SECONDS)
+            assert engine.servers[A].left == [ONE]
+            assert engine.kafka.hurried == 0
+
+    play(scene())
+
+
 def test_a_chat_is_watched_by_somebody_at_every_moment() -> None:
     async def scene() -> None:
         async with VirtualEngine(A) as engine:

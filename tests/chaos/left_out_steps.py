@@ -95,6 +95,7 @@ LEFT_OUT_STEPS: Final[Mapping[str, tuple[LeftOutStep, ...]]] = {
     "claim-removed-while-committing": (
         LeftOutStep(WorkerTransactions, "leave", {_LANDED.replace("partition", "held.partition"): _NOTHING}),
     ),
+    "claim-removed-before-those-of-others": (LeftOutStep(ShardClaims, "claim", {"if not held.removing:": "if True:"}),),
     "shard-read-while-committing": (LeftOutStep(WorkerTransactions, "take", {_LANDED: _NOTHING}),),
     "shards-told-before-the-end": (
         LeftOutStep(

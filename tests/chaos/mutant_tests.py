@@ -129,7 +129,11 @@ class _EngineMutant:
 
 
 _TESTS: Final = "tests/capture"
-_OF_COMMITS: Final = {"shards-told-before-the-end", "committed-without-acknowledgement"}
+_TESTS_OF_STEPS: Final = {
+    "shards-told-before-the-end": "test_shared_commits",
+    "committed-without-acknowledgement": "test_shared_commits",
+    "claim-removed-before-those-of-others": "test_released_claims",
+}
 ENGINE_MUTANTS: Final = {
     "wait-for-put-back": _EngineMutant(
         _wait_for_put_back,
@@ -158,7 +162,7 @@ ENGINE_MUTANTS: Final = {
     **{
         step: _EngineMutant(
             functools.partial(leave_out, step),
-            f"{_TESTS}/{'test_shared_commits' if step in _OF_COMMITS else 'test_taken_shards'}.py",
+            f"{_TESTS}/{_TESTS_OF_STEPS.get(step, 'test_taken_shards')}.py",
         )
         for step in LEFT_OUT_STEPS
     },

@@ -21,9 +21,10 @@ whether or not it is marked anywhere.
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tests.handover.claim_states import (
+    NOBODY,
     Bounds,
     Claim,
     HandoverStep,
@@ -33,14 +34,14 @@ from tests.handover.claim_states import (
     Request,
     ShardPart,
     WorkerModel,
+    others_of,
+    under_way,
+    unmarked,
 )
 from tests.support.reachable_states import ForbiddenStateFound, put, visit_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-_NOBODY: Final = -1
-"""In place of a process: nobody waits for the answer to a request."""
 
 
 class TwoWritersError(AssertionError):
@@ -93,6 +94,8 @@ class ClaimModel:
         yield from self._crash(state, number, worker)
         for shard, part in enumerate(worker.parts):
             yield from self._of_shard(state, number, shard, part)
+            if self._bounds.withdrawals:
+                yield from self._withdraw(state, number, shard, part)
         yield from self._commit(state, number, worker)
         if state.switched < self._bounds.switches:
             yield self._switch(state._replace(switched=state.switched + 1), number, worker)
@@ -109,7 +112,7 @@ class ClaimModel:
                 for shard, _, _ in request.known:
                     if parts[shard].phase is Phase.OWNED:
                         parts[shard] = parts[shard]._replace(phase=Phase.READING)
-                unheard = state._replace(requests=state.requests - {request} | {request._replace(life=_NOBODY)})
+                unheard = state._replace(requests=state.requests - {request} | {request._replace(life=NOBODY)})
                 changed = worker._replace(epoch=0, checked=False, committing=False, parts=tuple(parts))
                 yield f"{number} waits for a commit no more", _with(unheard, number, changed)
 
@@ -125,7 +128,7 @@ class ClaimModel:
                 parts[shard] = part._replace(phase=Phase.RENEWING)
         for request in state.requests if worker.committing else ():
             if request.kind == "commit" and request[1:3] == (number, worker.life):
-                state = state._replace(requests=state.requests - {request} | {request._replace(life=_NOBODY)})
+                state = state._replace(requests=state.requests - {request} | {request._replace(life=NOBODY)})
         at = (worker.at + 1) % self._bounds.ids
         changed = worker._replace(epoch=0, checked=False, committing=False, parts=tuple(parts), at=at)
         return f"{number} goes on under id {self._id(number, changed)}", _with(state, number, changed)
@@ -143,7 +146,7 @@ class ClaimModel:
             yield f"{number} checks its claims", _with(state, number, worker._replace(checked=True, parts=parts))
         own = self._id(number, worker)
         fenced = worker.epoch != state.epochs[own] or not worker.epoch
-        marked = not _unmarked(state, own)
+        marked = not unmarked(state, own)
         if fenced and marked and not worker.committing and state.epochs[own] < self._bounds.epochs:
             epochs = put(state.epochs, own, state.epochs[own] + 1)
             changed = worker._replace(epoch=epochs[own], checked=not self._does(HandoverStep.CHECK_CLAIMS))
@@ -155,7 +158,12 @@ class ClaimModel:
             return part
         if part.phase is Phase.CLAIMING or state.claims[shard][-1:] == (part.claim,):
             return part
-        return ShardPart()
+        return self._given_up(part)
+
+    def _given_up(self, part: ShardPart) -> ShardPart:
+        """Return what becomes of a shard that another one has claimed."""
+        taking = part.phase in (Phase.CLAIMED, Phase.FENCING) and self._bounds.withdrawals
+        return ShardPart(left=part.claim if taking else None)
 
     def _crash(self, state: ModelState, number: int, worker: WorkerModel) -> Iterator[tuple[str, ModelState]]:
         if state.crashed < self._bounds.crashes and worker.epoch:
@@ -170,13 +178,13 @@ class ClaimModel:
             yield from self._take(state, number, shard)
         elif part.phase is Phase.CLAIMED:
             others = (
-                part.others if part.others or not self._does(HandoverStep.LOOK_AGAIN) else _others(state, shard, part)
+                part.others if part.others or not self._does(HandoverStep.LOOK_AGAIN) else others_of(state, shard, part)
             )
             asked = self._does(HandoverStep.YIELD) and self._does(HandoverStep.CLAIM)
             last = not asked or state.claims[shard][-1:] == (part.claim,)
             if part.renews and self._does(HandoverStep.RENEW_LAST):
                 last = state.claims[shard][-2:] == (part.renews, part.claim)
-            found = part._replace(phase=Phase.FENCING, others=others) if last else ShardPart()
+            found = part._replace(phase=Phase.FENCING, others=others) if last else self._given_up(part)
             yield f"{name} reads claims", _part(state, number, shard, found)
         elif part.phase is Phase.FENCING:
             yield from self._fence(state, number, shard, part)
@@ -189,7 +197,7 @@ class ClaimModel:
                     _part(state, number, shard, part._replace(phase=phase, renews=None)),
                 )
         elif part.phase is Phase.READING and not (
-            self._does(HandoverStep.READ_AFTER_OWN) and _under_way(state, number, shard)
+            self._does(HandoverStep.READ_AFTER_OWN) and under_way(state, number, shard)
         ):
             hidden = sum(shard == one for _, one in state.unmarked)
             if hidden and self._does(HandoverStep.READ_STABLE):
@@ -204,6 +212,17 @@ class ClaimModel:
         ):
             request = Request("remove", number, worker.life, shard, frozenset([part.claim]))
             yield f"{name} releases", _part(_sent(state, request), number, shard, ShardPart())
+
+    def _withdraw(
+        self, state: ModelState, number: int, shard: int, part: ShardPart
+    ) -> Iterator[tuple[str, ModelState]]:
+        """Leave a shard that is being taken, or was when it was given up."""
+        removing = part.phase is Phase.REMOVING and self._does(HandoverStep.WITHDRAW_WHEN_REMOVED)
+        idle = not (under_way(state, number, shard) and self._does(HandoverStep.RELEASE_WHEN_IDLE))
+        claim = part.left or part.claim
+        if claim and part.phase not in (Phase.OWNED, Phase.RENEWING) and idle and not removing:
+            request = Request("remove", number, state.workers[number].life, shard, frozenset([claim]))
+            yield f"{number}, shard {shard}: withdraws", _part(_sent(state, request), number, shard, ShardPart())
 
     def _take(self, state: ModelState, number: int, shard: int) -> Iterator[tuple[str, ModelState]]:
         worker = state.workers[number]
@@ -245,11 +264,11 @@ class ClaimModel:
         current, mine = self._id(number, state.workers[number]), set(self._ids_of(number))
         fenced = {one.claimant for one in claims} - ({current} if self._does(HandoverStep.FENCE_FORMER_ID) else mine)
         if own:
-            if _unmarked(state, current):
+            if unmarked(state, current):
                 return None
             fenced.add(current)
         # A commit that is decided is the last of a former id of one's own: nothing follows that could be on its way.
-        decided = {one for one in fenced if _unmarked(state, one)}
+        decided = {one for one in fenced if unmarked(state, one)}
         if decided - mine and self._does(HandoverStep.ONLY_ABORT_FENCES):
             return None
         raised = fenced - decided
@@ -262,7 +281,7 @@ class ClaimModel:
             (shard, part.known, part.claim) for shard, part in enumerate(worker.parts) if part.phase is Phase.OWNED
         ]
         own = self._id(number, worker)
-        if not owned or worker.committing or not worker.checked or _unmarked(state, own):
+        if not owned or worker.committing or not worker.checked or unmarked(state, own):
             return
         if any(state.commits[shard] >= self._bounds.commits for shard, *_ in owned):
             return
@@ -320,25 +339,3 @@ def _part(state: ModelState, number: int, shard: int, part: ShardPart) -> ModelS
 
 def _sent(state: ModelState, request: Request) -> ModelState:
     return state._replace(requests=state.requests | {request})
-
-
-def _unmarked(state: ModelState, claimant: int) -> bool:
-    """Return whether a commit of an id is not marked in all of its shards."""
-    return any(one == claimant for one, _ in state.unmarked)
-
-
-def _others(state: ModelState, shard: int, part: ShardPart) -> frozenset[Claim]:
-    return frozenset(one for one in state.claims[shard] if one != part.claim)
-
-
-def _under_way(state: ModelState, number: int, shard: int) -> bool:
-    """Return whether a commit of a worker to a shard is on its way: it waits for it, or has not settled it yet."""
-    worker = state.workers[number]
-    lives = {worker.life} if worker.epoch else {worker.life, _NOBODY}
-    return any(
-        one.kind == "commit"
-        and one.worker == number
-        and one.life in lives
-        and any(each == shard for each, *_ in one.known)
-        for one in state.requests
-    )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum, auto
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+NOBODY: Final = -1
+"""In place of a process: nobody waits for the answer to a request."""
 
 
 class HandoverStep(StrEnum):
@@ -34,6 +37,8 @@ class HandoverStep(StrEnum):
     """Do so for all shards, not only for the one that was taken last."""
     RELEASE_WHEN_IDLE = auto()
     """Remove one's own claim only when no commit is on its way."""
+    WITHDRAW_WHEN_REMOVED = auto()
+    """Remove the claim to a shard that is being taken only when no removal of others' claims is on its way."""
     OWN_KEY = auto()
     """Give each claim a key of its own: of records with the same key, Kafka may keep the last one only."""
     CLAIM_ANEW = auto()
@@ -98,6 +103,7 @@ class ShardPart(NamedTuple):
     """A shard at a worker. `known`: commits that were read or made. `others`: claims that were found beside its own.
 
     `renews`: the claim under a former id, since which every commit is known. `shard_id_fenced`: that was initialised.
+    `left`: the claim with which it was given up while it was being taken.
     """
 
     phase: Phase = Phase.NONE
@@ -106,6 +112,7 @@ class ShardPart(NamedTuple):
     others: frozenset[Claim] = frozenset()
     renews: Claim | None = None
     shard_id_fenced: bool = False
+    left: Claim | None = None
 
 
 class WorkerModel(NamedTuple):
@@ -168,7 +175,8 @@ class Bounds:
     `ids`: of each worker; `switches`: how often one goes on under another. `markers`: a commit that is decided is seen
     in each shard only when it is marked there, which takes as long as the shard has no leader. `own`: how many more
     workers have an id for each shard; `strays`: how often a transaction that will be aborted opens in the shard late.
-    `twins`: all workers have the same ids, as processes with one `worker_id` do.
+    `twins`: all workers have the same ids, as processes with one `worker_id` do. `withdrawals`: what is being taken is
+    left again, too.
     """
 
     workers: int = 2
@@ -185,3 +193,26 @@ class Bounds:
     own: int = 0
     strays: int = 0
     twins: bool = False
+    withdrawals: bool = False
+
+
+def unmarked(state: ModelState, claimant: int) -> bool:
+    """Return whether a commit of an id is not marked in all of its shards."""
+    return any(one == claimant for one, _ in state.unmarked)
+
+
+def others_of(state: ModelState, shard: int, part: ShardPart) -> frozenset[Claim]:
+    return frozenset(one for one in state.claims[shard] if one != part.claim)
+
+
+def under_way(state: ModelState, number: int, shard: int) -> bool:
+    """Return whether a commit of a worker to a shard is on its way: it waits for it, or has not settled it yet."""
+    worker = state.workers[number]
+    lives = {worker.life} if worker.epoch else {worker.life, NOBODY}
+    return any(
+        one.kind == "commit"
+        and one.worker == number
+        and one.life in lives
+        and any(each == shard for each, *_ in one.known)
+        for one in state.requests
+    )

@@ -65,7 +65,14 @@ class TraceModel:
     def __init__(self, *, workers: int, shards: int) -> None:
         """`check` follows one trace."""
         bounds = Bounds(
-            workers=workers, shards=shards, takes=_MANY, crashes=_MANY, commits=_MANY, epochs=_MANY, setbacks=_MANY
+            workers=workers,
+            shards=shards,
+            takes=_MANY,
+            crashes=_MANY,
+            commits=_MANY,
+            epochs=_MANY,
+            setbacks=_MANY,
+            withdrawals=True,
         )
         self._model = ClaimModel(bounds, any_shards=True)
         self._asked: set[Key] = set()
@@ -120,7 +127,9 @@ class TraceModel:
             [_given_up(one, line) for one in self._maybe_committing(state, line)] if line.what == "claim" else [state]
         )
         for name, after in (step for one in before for step in self._steps(one)):
-            if name == wanted and (line.what != "commit" or _sent(state, after) == line.known):
+            if name in (wanted, wanted.replace("releases", "withdraws")) and (
+                line.what != "commit" or _sent(state, after) == line.known
+            ):
                 yield after
 
     def _maybe_committing(self, state: ModelState, line: TraceLine) -> Iterator[ModelState]:

@@ -34,6 +34,11 @@ BOUNDS = {
         Bounds(takes=2, crashes=0, epochs=4, releases=False, setbacks=1, twins=True),
         24_045,
     ),
+    "two workers that leave what they are taking": (Bounds(crashes=0, releases=False, withdrawals=True), 50_201),
+    "two workers that leave what they are taking, and are set back": (
+        Bounds(takes=2, crashes=0, releases=False, setbacks=1, withdrawals=True),
+        17_915,
+    ),
     "three workers": (Bounds(workers=3, crashes=0, commits=1, epochs=2, releases=False), 29_643),
 }
 """Each with its number of states: fewer mean that workers do not get as far, more that they do something else."""
@@ -60,6 +65,8 @@ def bounds_without(step: HandoverStep) -> Bounds:
         return Bounds(shards=2, crashes=0, releases=False)
     if step is HandoverStep.READ_AFTER_OWN:
         return Bounds(crashes=0, setbacks=1)
+    if step is HandoverStep.WITHDRAW_WHEN_REMOVED:
+        return Bounds(crashes=0, releases=False, withdrawals=True)
     if step is HandoverStep.FENCE_OWN_ID:
         return Bounds(takes=2, crashes=0, epochs=5, twins=True)
     if step in ANOTHER_ID:

@@ -17,7 +17,6 @@ from tests.handover.claim_trace import TraceModel, TraceNotAcceptedError
 from tests.handover.recorded_workers import RecordedWorker, last_looks
 
 if TYPE_CHECKING:
-    from bridge.capture.shard_claims import HeldShard
     from tests.handover.claim_trace import TraceLine
 
 NAMES = ("0", "1")
@@ -105,7 +104,6 @@ class TracedHandovers:
 
     async def write(self, number: int, shard: int, leaves: asyncio.Event) -> None:
         worker, owner = self.workers[number], object()
-        held: HeldShard | None = None
         while not leaves.is_set():
             try:
                 async with self.taking[number]:
@@ -119,8 +117,8 @@ class TracedHandovers:
                     await asyncio.sleep(self.rng.choice(PAUSES))
                 await worker.transactions.leave(held)
             except asyncio.CancelledError:
-                if held is not None and not worker.writer.killed and self.rng.random() < 0.5:
-                    await worker.transactions.leave(held)
+                if not worker.writer.killed and self.rng.random() < 0.5:
+                    await worker.transactions.release(shard, owner)
                 raise
             except KafkaUnavailable:
                 await asyncio.sleep(0.1)

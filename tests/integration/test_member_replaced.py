@@ -67,6 +67,20 @@ def test_a_member_that_another_process_has_replaced_does_not_replace_it_in_turn(
     play(scenario, broker)
 
 
+def test_an_abandoned_member_can_leave_the_group_all_the_same(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        async with Joined(settings, "worker-1") as failed, Joined(settings, "worker-2") as other:
+            await until(lambda: len(failed.assignments) == 2 and all(failed.assignments[-1:] + other.assignments[-1:]))
+            everything = failed.assignments[-1] | other.assignments[-1]
+            await failed.consumer.abandon()
+            await failed.consumer.leave()
+            assert await members(settings) == [other.id]
+            await until(lambda: other.assignments[-1] == everything)
+            assert await failed.consumer.taken_over()
+
+    play(scenario, broker)
+
+
 def test_a_consumer_takes_the_place_of_one_that_was_abandoned_and_no_partition_moves(broker: str) -> None:
     async def scenario(settings: KafkaConnection) -> None:
         async with Joined(settings, "worker-1") as failed, Joined(settings, "worker-2") as other:

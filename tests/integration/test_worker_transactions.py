@@ -90,6 +90,23 @@ def test_every_event_is_on_kafka_once_and_in_order(environment: E2EEnvironment) 
 
 
 @pytest.mark.faults
+def test_a_worker_that_stops_in_order_and_comes_back_fences_nobody(environment: E2EEnvironment) -> None:
+    with environment.bridge() as bridge:
+        bridge.wait_ready()
+        with environment.chats(concurrent_chats=CHATS) as chats:
+            settled(bridge)
+            assert bridge.terminate() == 0
+            producer, epoch = epoch_of(environment, "worker-1")
+            with environment.bridge() as again:
+                settled(again)
+                # It has initialised its id once: to fence the former process it would do so once more.
+                assert epoch_of(environment, "worker-1") == (producer, epoch + 1)
+                assert again.metric("chatbridge_worker_fenced_total") == 0
+                result = environment.finish(chats)
+    assert result.explained == []
+
+
+@pytest.mark.faults
 @pytest.mark.timeout(240)
 def test_workers_that_come_and_go_in_order_take_shards_from_each_other(environment: E2EEnvironment) -> None:
     with environment.bridge("worker-1") as one:
