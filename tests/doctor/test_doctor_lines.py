@@ -207,7 +207,13 @@ def test_a_clock_is_judged_beyond_its_uncertainty_and_by_what_the_topics_take() 
 
 
 ROOM = RoomFacts(
-    shards=12, brokers=3, inbox_bytes=64 << 20, history_bytes=64 << 20, transaction_seconds=60, session_seconds=15
+    shards=12,
+    together=True,
+    brokers=3,
+    inbox_bytes=64 << 20,
+    history_bytes=64 << 20,
+    transaction_seconds=60,
+    session_seconds=15,
 )
 
 
@@ -220,6 +226,20 @@ def test_limits_of_the_process_are_compared_with_the_settings() -> None:
         (CheckState.OK, "OK"),
         (CheckState.OK, "OK"),
         (CheckState.WARNING, "MEMORY_LOW"),
+    ]
+
+
+@pytest.mark.parametrize(("together", "at_rest", "opening"), [(True, 112, 216), (False, 300, 404)])
+def test_each_shard_has_connections_at_rest_only_with_a_producer_of_its_own(
+    together: bool, at_rest: int, opening: int
+) -> None:
+    room = replace(ROOM, shards=48, together=together)
+    line = open_files_result(room, limit=1_024)
+    assert f"about {at_rest} with all 48 shards, and {opening} while these are opened" in line.detail
+    # What is left for Chat Server is what is left while shards are opened.
+    assert told(open_files_result(room, limit) for limit in (opening + 32, opening + 31)) == [
+        (CheckState.OK, "OK"),
+        (CheckState.WARNING, "OPEN_FILES_LOW"),
     ]
 
 
