@@ -139,6 +139,17 @@ def test_topics_have_a_line_each_and_one_when_they_do_not_fit_together() -> None
     assert codes == {"OK", "RECORD_LIMIT_LOW", "ONE_REPLICA", "RETENTION_SHORTER"}
 
 
+def test_a_number_of_partitions_that_nobody_set_is_not_compared_and_one_that_rises_is_a_warning() -> None:
+    topics = wanted(NAMES, TopicShape(12, 3, 1_000_000, 604_800, 86_400))
+    found = {topic.name: TopicState(3, 3, {**topic.config, "min.insync.replicas": "2"}) for topic in topics}
+    assert {line.code for line in topic_results(topics, found, create=True, chosen=True)} == {"PARTITIONS_TAKEN"}
+    assert {line.code for line in topic_results(topics, found, create=True, chosen=False)} == {"OK"}
+    found[NAMES.events] = replace(found[NAMES.events], partitions=6)
+    differ, rising = (topic_results(topics, found, create=True, former=one, chosen=False)[-1] for one in ((), (3,)))
+    assert (differ.state, differ.code) == (CheckState.FAILED, "PARTITIONS_DIFFER")
+    assert (rising.state, rising.code) == (CheckState.WARNING, "PARTITIONS_RISING")
+
+
 def test_a_schema_is_registered_or_would_be_accepted_or_is_incompatible() -> None:
     states = [
         SubjectState("s", 7, "BACKWARD_TRANSITIVE", ()),
