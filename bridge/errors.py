@@ -287,7 +287,7 @@ class IllegalTransition(BridgeError):
 
 
 class ShardFenced(BridgeError):
-    """Another worker initialised this shard's transactional id and owns the shard now."""
+    """Another worker has taken the shard, or initialised the transactional id that writes it."""
 
     code = "SHARD_FENCED"
     fault = "environment"

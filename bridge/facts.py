@@ -210,7 +210,7 @@ class TransactionFailed(Fact):
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ShardNotOpened(Fact):
-    """A shard's producer could not be initialised; it is retried. `error` is a class name."""
+    """A shard could not be taken; it is retried. `error` is a class name."""
 
     level: ClassVar[int] = logging.WARNING
 

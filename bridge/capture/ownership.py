@@ -3,9 +3,11 @@
 Before opening a writer, a shard always asks the group coordinator whether the partition is still assigned to this
 worker: one that was paused for a minute does not know that it lost its partitions, and would fence their new owner.
 
-Whoever opens a shard initialises its transactional id, and with that fences every former owner. So the outcome of any
-transaction says for certain whether another worker opened the shard meanwhile, whatever the group knows of it. A shard
-that has nothing to commit probes: it commits a transaction that holds nothing but a marker.
+Whoever opens a shard initialises its transactional id and, as the claims in its checkpoints say, those of the workers
+that could write it, and with that fences every former owner. So the outcome of any transaction, with the claims where
+one id is that of all shards of a worker, says for certain whether another worker opened the shard meanwhile, whatever
+the group knows of it. A shard that has nothing to commit probes: it commits a transaction that holds nothing but a
+marker.
 
 On the way out the worker leaves the group, and the shard goes on as before, after `Shard.hand_over`, and probes every
 second: it is fenced when its new owner has opened it. After `Shard.drain` nothing comes in any more: the chats are

@@ -185,7 +185,7 @@ Limits = Mapping[str, int]
 
 
 class TransactionalWriter(Protocol):
-    """The transactional producer of one shard, which also reads its checkpoints back. It takes records of any topics.
+    """Writes one shard's records of any topics in transactions, its own or a worker's, and reads its checkpoints back.
 
     An instance is used until its first error and then dropped: a failed idempotent producer has used up sequence
     numbers.
@@ -199,7 +199,7 @@ class TransactionalWriter(Protocol):
         """Read the limits again and return them; `limits` is unchanged. Raises KafkaUnavailable."""
 
     async def open(self) -> None:
-        """Initialise the transactional id, which fences every former owner.
+        """Take the shard, which fences every former owner: by its transactional id, by claims, or by both.
 
         Raises KafkaUnavailable, ShardFenced, and TopicMismatch when a topic's max.message.bytes is too small.
         """

@@ -4,7 +4,7 @@ Theory of operation. A shard exists from the moment its partition is assigned to
 revoked, fenced or drained. It has three parts: a Source, which delivers updates; an Inbox, which holds them until a
 transaction takes them; a SessionStore, which turns them into records. `run` is the only task. Its states:
 
-    OPENING   check the assignment, initialise the transactional id (which fences the former owner)
+    OPENING   check the assignment, open a writer (which takes the shard and fences its former owner)
     RESTORING read the checkpoints back, fold the inputs again that are not committed, follow every open chat, forget
               all others
     RUNNING   commit batch after batch; probe when there is nothing to commit (`ownership.py`)
@@ -23,11 +23,12 @@ wait), commit. The inbox collects the next one meanwhile. Only after the commit 
 counted (P3). Between two transactions it pauses briefly, and lingers under load (`pacing.py`).
 
 There is one path for every error of the producer, whatever its class: the writer is dropped and closes in the
-background, a new one fences it and resolves any transaction in doubt, and the store is restored from the checkpoints.
-They tell whether the last transaction is committed, although its answer was lost (`batch_numbers.py`): only if not, the
-inputs that are still held are folded again. The source is not affected: chats stay joined (P4) while Kafka is
-unavailable, and reading pauses when the inbox is full (P6). Any other exception than BridgeError is a defect, also one
-in a task of the source: it ends the task; the worker starts a new shard. Who owns the partition: `ownership.py`.
+background, a new one fences whoever else may write and resolves any transaction in doubt, and the store is restored
+from the checkpoints. They tell whether the last transaction is committed, although its answer was lost
+(`batch_numbers.py`): only if not, the inputs that are still held are folded again. The source is not affected: chats
+stay joined (P4) while Kafka is unavailable, and reading pauses when the inbox is full (P6). Any other exception than
+BridgeError is a defect, also one in a task of the source: it ends the task; the worker starts a new shard. Who owns the
+partition: `ownership.py`.
 """
 
 from __future__ import annotations

@@ -115,8 +115,14 @@ class KafkaChecks:
         return Check(name, asked, _ASK_SECONDS, (BROKERS,))
 
     async def _topics(self) -> Sequence[CheckResult]:
-        create = self._config.kafka.manage_topics == "create"
-        return topic_results(self._wanted, await self._states(), create=create)
+        kafka = self._config.kafka
+        return topic_results(
+            self._wanted,
+            await self._states(),
+            create=kafka.manage_topics == "create",
+            former=kafka.partitions_before,
+            chosen="partitions" in kafka.model_fields_set,
+        )
 
     @property
     def _wanted(self) -> list[Topic]:

@@ -113,6 +113,7 @@ def room_of(config: Config, shards: int) -> RoomFacts:
     kafka = config.kafka
     return RoomFacts(
         shards=shards,
+        together=kafka.transactions == "worker",
         brokers=max(_LEAST_BROKERS, kafka.bootstrap_servers.count(",") + 1),
         inbox_bytes=config.capture.inbox_bytes,
         history_bytes=config.sources.chat_server.history_bytes,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MINIMAL = ("--values", str(KINDS["minimal"]))
+GROWN = "settings.kafka.partitions_before={12}"
+STRIMZI = "strimzi.topics.enabled=true,strimzi.cluster=c,settings.kafka.replication_factor=3"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -46,6 +48,8 @@ def test_the_chart_is_linted_with_each_kind_of_values(chart: Path, kind: str) ->
         ("secret.external.enabled=true", "name the store"),
         ("strimzi.user.enabled=true", "strimzi.cluster"),
         ("strimzi.topics.enabled=true,strimzi.cluster=c", "settings.kafka.replication_factor"),
+        (f"{STRIMZI},settings.kafka.partitions_before={{8}}", "settings.kafka.partitions: required"),
+        (f"{STRIMZI},settings.kafka.partitions_before={{8,24}},settings.kafka.partitions=12", "expected 24 or more"),
         ("autoscaling.enabled=true", "autoscaling.prometheus"),
         ("ingress.enabled=true", "ingress.host"),
     ],
@@ -97,6 +101,7 @@ def test_every_kind_of_values_is_in_the_documentation() -> None:
         ("replicas=3", "announce chats at http://chatbridge.capture.svc:8080/v1/sessions with the token in the file"),
         ("replicas=3", "the pods start once the Secret chatbridge exists"),
         ("replicas=13", "WARNING: 13 workers, but kafka.partitions is 12"),
+        (f"replicas=25,{GROWN},settings.kafka.partitions=24", "WARNING: 25 workers, but kafka.partitions is 24"),
         ("settings.kafka.bootstrap_servers=", "WARNING: settings.kafka.bootstrap_servers is not set"),
         ("service.port=80", "svc:80/v1/sessions"),
     ],
@@ -105,8 +110,9 @@ def test_the_notes_say_what_to_do_next(chart: Path, tmp_path: Path, more: str, s
     assert said.lower() in notes(chart, tmp_path, more).lower()
 
 
-def test_the_notes_warn_of_nothing_without_a_cause(chart: Path, tmp_path: Path) -> None:
-    assert "WARNING" not in notes(chart, tmp_path, "replicas=12")
+@pytest.mark.parametrize("more", ["replicas=12", f"replicas=24,{GROWN}"])
+def test_the_notes_warn_of_nothing_without_a_cause(chart: Path, tmp_path: Path, more: str) -> None:
+    assert "WARNING" not in notes(chart, tmp_path, more)
 
 
 def notes(chart: Path, folder: Path, more: str) -> str:

@@ -112,3 +112,11 @@ def test_the_topics_are_those_that_the_bridge_would_create(
         if (topic.replication_factor or 0) >= SAFE_REPLICAS:
             common[IN_SYNC] = str(SAFE_IN_SYNC)
         assert made[name]["config"] == {**topic.config, **common}
+
+
+def test_the_topics_have_the_number_that_is_set_while_partitions_grow(chart: Path) -> None:
+    values = ("--values", str(KINDS["no-management"]), "--set", "settings.kafka.partitions_before={12}")
+    for number in (12, 24):
+        found = documents(template(chart, *values, "--set", f"settings.kafka.partitions={number}"))
+        topics = [one for one in found if one["kind"] == "KafkaTopic" and not one["metadata"]["name"].endswith("audit")]
+        assert {one["spec"]["partitions"] for one in topics} == {number}

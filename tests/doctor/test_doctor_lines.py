@@ -139,6 +139,17 @@ def test_topics_have_a_line_each_and_one_when_they_do_not_fit_together() -> None
     assert codes == {"OK", "RECORD_LIMIT_LOW", "ONE_REPLICA", "RETENTION_SHORTER"}
 
 
+def test_a_number_of_partitions_that_nobody_set_is_not_compared_and_one_that_rises_is_a_warning() -> None:
+    topics = wanted(NAMES, TopicShape(12, 3, 1_000_000, 604_800, 86_400))
+    found = {topic.name: TopicState(3, 3, {**topic.config, "min.insync.replicas": "2"}) for topic in topics}
+    assert {line.code for line in topic_results(topics, found, create=True, chosen=True)} == {"PARTITIONS_TAKEN"}
+    assert {line.code for line in topic_results(topics, found, create=True, chosen=False)} == {"OK"}
+    found[NAMES.events] = replace(found[NAMES.events], partitions=6)
+    differ, rising = (topic_results(topics, found, create=True, former=one, chosen=False)[-1] for one in ((), (3,)))
+    assert (differ.state, differ.code) == (CheckState.FAILED, "PARTITIONS_DIFFER")
+    assert (rising.state, rising.code) == (CheckState.WARNING, "PARTITIONS_RISING")
+
+
 def test_a_schema_is_registered_or_would_be_accepted_or_is_incompatible() -> None:
     states = [
         SubjectState("s", 7, "BACKWARD_TRANSITIVE", ()),
@@ -207,7 +218,13 @@ def test_a_clock_is_judged_beyond_its_uncertainty_and_by_what_the_topics_take() 
 
 
 ROOM = RoomFacts(
-    shards=12, brokers=3, inbox_bytes=64 << 20, history_bytes=64 << 20, transaction_seconds=60, session_seconds=15
+    shards=12,
+    together=True,
+    brokers=3,
+    inbox_bytes=64 << 20,
+    history_bytes=64 << 20,
+    transaction_seconds=60,
+    session_seconds=15,
 )
 
 
@@ -220,6 +237,20 @@ def test_limits_of_the_process_are_compared_with_the_settings() -> None:
         (CheckState.OK, "OK"),
         (CheckState.OK, "OK"),
         (CheckState.WARNING, "MEMORY_LOW"),
+    ]
+
+
+@pytest.mark.parametrize(("together", "at_rest", "opening"), [(True, 112, 216), (False, 300, 404)])
+def test_each_shard_has_connections_at_rest_only_with_a_producer_of_its_own(
+    together: bool, at_rest: int, opening: int
+) -> None:
+    room = replace(ROOM, shards=48, together=together)
+    line = open_files_result(room, limit=1_024)
+    assert f"about {at_rest} with all 48 shards, and {opening} while these are opened" in line.detail
+    # What is left for Chat Server is what is left while shards are opened.
+    assert told(open_files_result(room, limit) for limit in (opening + 32, opening + 31)) == [
+        (CheckState.OK, "OK"),
+        (CheckState.WARNING, "OPEN_FILES_LOW"),
     ]
 
 

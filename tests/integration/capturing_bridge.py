@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,6 +49,11 @@ class CapturingBridge:
 
         wait_for(reported, seconds, lambda: f"no reason {wanted}: {self.bridge.get('/readyz')[1]!r}")
         assert self.bridge.get("/livez")[0] == 200
+
+    def shards_with(self, code: str, words: str = "") -> set[int]:
+        """Return the shards of which a reason of `/readyz` has this code and these words."""
+        found = (re.match(rf"{code}: shard (\d+): ", reason) for reason in reasons(self.bridge) if words in reason)
+        return {int(one[1]) for one in found if one}
 
     def wait_recovered(self, seconds: float = 45) -> None:
         """Wait until it is ready and captures again, without a restart and without leaving or rejoining a chat (P4)."""

@@ -95,7 +95,7 @@ def cluster() -> Iterator[SecuredCluster]:
         yield started
 
 
-@pytest.mark.timeout(240)  # what it waits for may take 220 s in all
+@pytest.mark.timeout(270)  # what it waits for may take 250 s in all
 @pytest.mark.parametrize(
     ("replicas", "stuck"), [(1, {2, 5}), (2, {1, 2, 4, 5})], ids=["no leader", "too few replicas in sync"]
 )
@@ -134,6 +134,11 @@ def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
 
         # A stuck one folds once more when a coordinator answers late: the next transaction cannot begin.
         wait_for(only_the_others_go_on, 30, "shards that cannot write continue, too")
+        wait_for(
+            lambda: running.shards_with("KAFKA_UNAVAILABLE") == stuck,
+            30,
+            lambda: f"other shards are named: {reasons(running.bridge)}",
+        )
         assert all_joined(running.bridge, 30)
         wait_for(lambda: running.oldest_seconds() > 5, 10, "what cannot be written does not age")
         cluster.nodes[2].restart()

@@ -92,5 +92,7 @@ def test_workers_and_commands_take_the_number_of_partitions_that_is_there(
         unset.said("release", chat, *reason)
         unset.said("announce", chat, chats.address)
         main(["doctor", *unset.options])
-        assert f"with all {THERE} shards" in capsys.readouterr().out
+        told = capsys.readouterr().out
+        assert f"with all {THERE} shards" in told
+        assert "PARTITIONS_TAKEN" not in told
         assert worker.terminate() == 0

@@ -10,6 +10,7 @@ import logging
 import signal
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -226,6 +227,11 @@ def test_shards_go_on_within_ten_seconds_after_a_partition_of_another_one_lost_i
             since, before = time.monotonic(), running.sequences()
             wait_for(lambda: moved(before) >= others, 10, "others are held up again")  # noqa: B023
             assert since - killed < 10
+            wait_for(
+                lambda: running.shards_with("KAFKA_UNAVAILABLE") == {2, 5},
+                30,
+                lambda: f"other shards are named: {reasons(running.bridge)}",
+            )
             cluster.nodes[2].restart()
             running.wait_recovered(60)
         running.finish()
@@ -238,11 +244,12 @@ def test_a_shard_whose_records_are_refused_stops_and_no_other(secured_broker: Se
     with capturing_bridge(environment, count=CHATS) as running:
         forbid_writes(environment.broker, sessions)
         with environment.simulator("second", concurrent_chats=1, events_per_second=5, mean_events=10**9) as second:
-            running.wait_unready(f"Write on topic {sessions}", seconds=30)
-            [refused] = {reason.split("shard ")[1][0] for reason in reasons(running.bridge) if "shard " in reason}
+            denied = partial(running.shards_with, "ACCESS_DENIED", f"Write on topic {sessions}")
+            wait_for(denied, 30, lambda: f"no shard is denied to write: {reasons(running.bridge)}")
+            [refused] = denied()
             for _ in range(3):
                 before, began = running.sequences(), time.monotonic()
-                others = set(before) - {int(refused)}
+                others = set(before) - {refused}
 
                 def moved(than: dict[int, int] = before) -> set[int]:
                     return {shard for shard, at in running.sequences().items() if at > than.get(shard, at)}

@@ -9,8 +9,8 @@ SILENCE_SECONDS: Final = 45.0
 
 aiokafka asks only the brokers that it knows: it never finds those that have moved to other addresses meanwhile
 (aio-libs/aiokafka#456). A new consumer joins its group within seconds, and shards try to open every ten seconds: a
-minute after the last answer they write again. Other clients are made anew anyway: a shard's producer after each
-transaction that fails, the others each time.
+minute after the last answer they write again. Other clients are made anew anyway: the producer of a shard, or of
+all shards of a worker, after each transaction that fails, the others each time.
 """
 _LONGEST_STEP: Final = 2.0
 

@@ -295,7 +295,7 @@ class KafkaTransactionalWriter:
         if isinstance(error, IllegalOperation | AssertionError) and self._producer is not None:
             error = producer_error(self._producer) or error
         if isinstance(error, ProducerFenced | InvalidProducerEpoch):
-            raise ShardFenced("fenced: another worker initialised this shard's transactional id") from error
+            raise ShardFenced("fenced: another producer initialised the transactional id") from error
         if (right := self._denied(error)) is not None:
             raise denied(right, principal_of(self._settings.client)) from error
         if isinstance(error, InvalidTimestampError):

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 _HTTP_CONNECTIONS: Final = 64
 _OTHER_FILES: Final = 32
 _LEAST_LINKS: Final = 32
+_SHARED_CLIENTS: Final = 3
+"""Of Kafka: the member of the group, the reader of stored transcripts, and what writes announcements from HTTP."""
+_CLAIM_CLIENTS: Final = 2
+"""They write and read claims while shards are taken."""
+_OPENING_CONNECTIONS: Final = 2
+"""Of each shard while it is opened, which all may be at once: to read checkpoints, to look at logs, to fence.
+
+Measured with one broker, at rest and at most: 6 shards with one producer 6 and 23, 48 shards 6 and 56; with a producer
+for each shard 15 and 24, 99 and 123.
+"""
 _AT_REST_BYTES: Final = 72 << 20
 """Resident memory of a worker at rest (docs/performance.md)."""
 _PER_INBOX_BYTE: Final = 2
@@ -26,9 +36,13 @@ _POSTED_BYTES: Final = 8 << 20
 
 @dataclass(slots=True, frozen=True)
 class RoomFacts:
-    """What the settings ask for. `brokers` is an estimate of how many brokers each producer connects to."""
+    """What the settings ask for. `brokers` is an estimate of how many brokers each producer connects to.
+
+    `together`: one producer writes all shards (`kafka.transactions: worker`), otherwise each has its own.
+    """
 
     shards: int
+    together: bool
     brokers: int
     inbox_bytes: int
     history_bytes: int
@@ -37,10 +51,13 @@ class RoomFacts:
 
 
 def open_files_result(facts: RoomFacts, limit: int) -> CheckResult:
-    """Judge how many files and sockets the process may open, in a worker that owns all shards."""
-    kafka = (facts.shards + 2) * (facts.brokers + 1)
-    needed = kafka + _HTTP_CONNECTIONS + _OTHER_FILES
-    text = f"{limit} may be open; Kafka, HTTP and files take about {needed} with all {facts.shards} shards"
+    """Judge how many files and sockets the process may open, in a worker that opens all shards at once."""
+    clients = _SHARED_CLIENTS + (1 if facts.together else facts.shards)
+    of_client = facts.brokers + 1
+    at_rest = clients * of_client + _HTTP_CONNECTIONS + _OTHER_FILES
+    needed = at_rest + _CLAIM_CLIENTS * of_client + facts.shards * _OPENING_CONNECTIONS
+    text = f"{limit} may be open; Kafka, HTTP and files take about {at_rest} with all {facts.shards} shards"
+    text += f", and {needed} while these are opened"
     if limit - needed < _LEAST_LINKS:
         step = f"raise the limit to {2 * needed} or more (ulimit -n, LimitNOFILE)"
         return warning("open files", OPEN_FILES_LOW, f"{text}: too few are left for Chat Server", step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.kafka.topic_codes import PARTITIONS_DIFFER, TOPIC_CODES
+from bridge.adapters.kafka.topic_codes import PARTITIONS_DIFFER, PARTITIONS_RISING, TOPIC_CODES
 from bridge.adapters.kafka.topic_plan import IN_SYNC, RECORD_LIMIT, RETENTION, compare
 from bridge.doctor.results.check_result import failed, ok, warning
 from bridge.doctor.results.doctor_codes import REPLICAS_BEHIND, WRITES_REFUSED
@@ -21,13 +21,25 @@ if TYPE_CHECKING:
 _SHOWN: Final = ("cleanup.policy", RETENTION, RECORD_LIMIT, IN_SYNC, "message.timestamp.type")
 
 
-def topic_results(wanted: Sequence[Topic], found: Mapping[str, TopicState], *, create: bool) -> list[CheckResult]:
+def topic_results(
+    wanted: Sequence[Topic],
+    found: Mapping[str, TopicState],
+    *,
+    create: bool,
+    former: Sequence[int] = (),
+    chosen: bool = True,
+) -> list[CheckResult]:
     """Return a line per topic, more for one with several deviations, and one where the topics do not fit together.
 
-    `create`: whether `run` creates topics that are missing.
+    `create`: whether `run` creates topics that are missing. `former` and `chosen` as in `compare`.
     """
-    lines = [line for topic in wanted for line in _of(topic, found.get(topic.name), create=create)]
-    together = compare(wanted, found)
+    lines = [line for topic in wanted for line in _of(topic, found.get(topic.name), create=create, chosen=chosen)]
+    together = compare(wanted, found, former=former, chosen=chosen)
+    lines += [
+        warning("partitions", one.code, one.detail, _step(one))
+        for one in together.warnings
+        if one.code == PARTITIONS_RISING
+    ]
     if together.reasons and together.reasons[0].code == PARTITIONS_DIFFER:
         try:
             together.check()
@@ -36,7 +48,7 @@ def topic_results(wanted: Sequence[Topic], found: Mapping[str, TopicState], *, c
     return lines
 
 
-def _of(topic: Topic, state: TopicState | None, *, create: bool) -> Iterator[CheckResult]:
+def _of(topic: Topic, state: TopicState | None, *, create: bool, chosen: bool) -> Iterator[CheckResult]:
     if state is None:
         missing = TopicMissing(topic.name)
         if create:
@@ -47,7 +59,7 @@ def _of(topic: Topic, state: TopicState | None, *, create: bool) -> Iterator[Che
             yield failed(topic.name, missing.code, text, missing.next_step)
         return
     yield from _in_sync(topic.name, state)
-    plan = compare([topic], {topic.name: state})
+    plan = compare([topic], {topic.name: state}, chosen=chosen)
     if plan.reasons:
         yield from (failed(topic.name, one.code, one.detail, _step(one)) for one in plan.reasons)
         return
