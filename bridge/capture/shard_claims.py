@@ -7,6 +7,7 @@ shard holds none by claims: `fence_all` is all that it needs (`fencing_writer.py
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 GRACE: Final = 2.0
 """Seconds that a former holder has to remove its claim: then it need not be fenced, which aborts its transaction."""
+_BEGUN: Final = 8
 _LOOKS: Final = 8
 """How often it is looked meanwhile whether it has."""
 
@@ -33,7 +35,8 @@ class HeldShard:
     `settled` is an offset after all that former holders have committed, or have open, once it is `fenced`.
     `fenced`: nobody else can commit to the shard any more, unless a later claim is there, and who wrote that fences
     this worker. `owner` is the shard object that the claim was written for, `claimant` the id of the claim.
-    `unread`: it was given up since the claims could not be read. `removing`: others' claims, which is not acknowledged.
+    `unread`: it was given up since the claims could not be read. `removing`: it was
+    asked to remove others' claims, and that is not acknowledged.
     """
 
     partition: int
@@ -75,7 +78,7 @@ class ShardClaims:
         self._shard_id = shard_id
         self._held: dict[int, HeldShard] = {}
         self._written: set[str] = set()
-        self._begun: dict[int, HeldShard] = {}
+        self._begun: dict[int, deque[HeldShard]] = {}
         self._fencings: dict[str, asyncio.Task[None]] = {}
         self._fence_turns: dict[str, asyncio.Lock] = {}
         self._open: set[asyncio.Task[None]] = set()
@@ -146,18 +149,20 @@ class ShardClaims:
         except BaseException:
             self.give_up(held)
             if not held.removing:
-                self._begun[partition] = held
+                self._begun.setdefault(partition, deque(maxlen=_BEGUN)).append(held)
             raise
-        self._begun.pop(partition, None)  # it was removed, as a claim before this one
+        self._begun.pop(partition, None)  # they are removed, as claims before this one
         return held
 
-    def begun(self, partition: int, owner: object) -> HeldShard | None:
-        """Return, once, the last claim that a shard object had written without coming to hold the shard by it.
+    def begun(self, partition: int, owner: object) -> list[HeldShard]:
+        """Return, once, the claims that a shard object has written without coming to hold the shard by them.
 
-        None if there is none, or if its removal is not allowed.
+        Those are left out that must not be removed, and the oldest of many.
         """
-        held = self._begun.get(partition)
-        return self._begun.pop(partition) if held is not None and held.owner is owner else None
+        found = [held for held in self._begun.get(partition, ()) if held.owner is owner]
+        for held in found:
+            self._begun[partition].remove(held)
+        return found
 
     async def fence_all(self, partition: int) -> int:
         """Fence whoever has claimed a shard, for a worker that has initialised the shard's own id; no claim is left.
@@ -178,6 +183,7 @@ class ShardClaims:
     async def _claim(self, held: HeldShard, renews: str | None = None, since: int = 0) -> None:
         partition, claims = held.partition, ClaimList(since)
         self._written.add(held.key)
+        written = frozenset(self._written)
         held.offset = await self._topic.write(partition, held.key, held.claimant)
         shard_id = self._shard_id(partition)
         if renews is None and held.claimant != shard_id:
@@ -192,7 +198,7 @@ class ShardClaims:
             await asyncio.sleep(GRACE / _LOOKS)
             await self._read(claims, held)
         fenced = claims.strangers(held.claimant)
-        if renews is None and held.claimant != shard_id and claims.twins(held.claimant, self._written):
+        if renews is None and held.claimant != shard_id and claims.twins(held.claimant, written):
             # Another process with this id initialises it again when it hears of that, and then sees this claim. So does
             # this worker: its producer is fenced, too.
             fenced.add(held.claimant)

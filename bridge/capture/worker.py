@@ -153,7 +153,7 @@ class Worker:
                     if abandoned := not isinstance(error, TopicMissing | AccessDenied):
                         await consumer.abandon()
             finally:
-                if not abandoned:  # else `drain` leaves in its place
+                if not abandoned:  # else its member stays for the next one; `drain` lets it leave
                     await consumer.leave()  # without effect when `drain` has left
             if not self._draining:
                 await (consumer.outlast_successor() if taken else asyncio.sleep(self._backoff.next()))

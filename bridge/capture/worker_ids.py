@@ -17,7 +17,7 @@ from bridge.closings import Closings
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, TransactionNotMarked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bridge.capture.shard_claims import HeldShard, ShardClaims
     from bridge.capture.worker_ports import WorkerProducer
@@ -30,7 +30,8 @@ class WorkerIds:
     """Opens the worker's producer, under the first id that Kafka initialises, and renews claims under another one.
 
     `in_doubt`: the shards of a transaction the end of which was asked for, as long as the outcome is not known; opening
-    a producer settles it. `failing`: shards that could not be written the last time; their claims are not renewed.
+    a producer settles it. `left_open`: those of transactions that failed before, and may be open until then. `failing`:
+    shards that could not be written the last time; their claims are not renewed.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class WorkerIds:
         self._renewals: dict[int, asyncio.Task[None]] = {}
         self._closings = Closings("release the worker's producer")
         self.in_doubt: frozenset[int] = frozenset()
+        self.left_open: frozenset[int] = frozenset()
         self.failing: set[int] = set()
 
     async def ready(self) -> WorkerProducer:
@@ -64,9 +66,13 @@ class WorkerIds:
             self._opening.add_done_callback(self._ended_opening)
         return await asyncio.shield(self._opening)
 
-    def drop(self, producer: WorkerProducer) -> None:
-        """Drop a producer that failed. It closes in the background, and begins no transaction any more."""
+    def drop(self, producer: WorkerProducer, left_open: Iterable[int] = ()) -> None:
+        """Drop a producer that failed. It closes in the background, and begins no transaction any more.
+
+        `left_open`: the shards of its transaction, unless it was ended.
+        """
         self._producer = None
+        self.left_open |= frozenset(left_open)
         self._closings.begin(producer.close())
 
     def renews(self, partition: int) -> bool:
@@ -112,7 +118,7 @@ class WorkerIds:
                 raise KafkaUnavailable("the worker's transactional id is being initialised elsewhere") from error
             former = self._claims.use(transactional_id, producer.epoch)
             former = [held for held in former if held.partition not in self.in_doubt | self.failing]
-            self.in_doubt = frozenset()
+            self.in_doubt = self.left_open = frozenset()
             for held in former:
                 self._renew(held)
             await self._claims.check()

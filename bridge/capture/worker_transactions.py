@@ -11,7 +11,6 @@ claimants are initialised, which fences them, and its own id, too, if another cl
 are removed; (6) the shard reads its records. A worker whose producer fails, fenced or not, starts at (1): it goes on
 with the shards whose last claim is its own.
 
-A worker has several transactional ids and uses one; `worker_ids.py` says when it goes on under the next.
 Nothing of a transaction is committed as long as its end was not asked for. So if it fails before, the shards that are
 not to blame are written again as they were (`blame.py`). If its end fails, the outcome is in doubt: each of its shards
 fails, and finds out from its checkpoints, which it reads when the id is initialised and so the outcome is settled.
@@ -107,9 +106,9 @@ class WorkerTransactions:
         return held
 
     async def leave(self, held: HeldShard) -> None:
-        """Remove the claim of a shard, once no commit of it is on its way, so that its next owner fences nobody.
+        """Remove the claim of a shard that no commit is on its way to: its next owner fences nobody then.
 
-        Raises KafkaUnavailable; the claim stays then, or may.
+        Raises KafkaUnavailable.
         """
         if not self._claims.give_up(held) or not held.fenced:
             return
@@ -117,20 +116,21 @@ class WorkerTransactions:
         await self._claims.remove(held)
 
     async def release(self, partition: int, owner: object) -> None:
-        """Leave a shard whose object has ended while it had failed, or was taking it. Raises KafkaUnavailable."""
+        """Leave a shard whose object has ended after a failure, or while taking it. Raises KafkaUnavailable."""
+        await self._ids.renewed(partition)
         held = self._claims.held(partition)
         if held is not None and held.owner is owner:
             await self.leave(held)
-        if (begun := self._claims.begun(partition, owner)) is not None:
-            await self._landed(partition)  # of an object before this one, whose claim may be removed
+        for begun in self._claims.begun(partition, owner):
+            await self._landed(partition)
             await self._claims.remove(begun)
 
     async def _landed(self, partition: int) -> None:
-        """Wait until no commit of this worker to a shard is on its way."""
+        """Wait until no commit of this worker to a shard is on its way, and no transaction with it is open."""
         while True:
             if partition in self._under_way:
                 await self._turn.wait()
-            elif partition in self._ids.in_doubt:
+            elif partition in self._ids.in_doubt | self._ids.left_open:
                 await self._ids.ready()
             else:
                 return
@@ -174,7 +174,7 @@ class WorkerTransactions:
             self._task = asyncio.create_task(self._commit_what_waits(), name="commit for all shards")
 
     async def close(self) -> None:
-        """Close the connections. Shards have ended: nobody waits for a transaction any more."""
+        """Close the connections. Shards have ended."""
         if self._task is not None:
             self._task.cancel()
             await all_ended([self._task])
@@ -221,7 +221,7 @@ class WorkerTransactions:
                 try:
                     failed = await self._sent(producer, parts)
                 except BaseException:
-                    self._ids.drop(producer)  # the transaction may be open
+                    self._ids.drop(producer, parts)
                     raise
                 if failed is None:
                     await self._ended(producer, parts)
@@ -230,7 +230,7 @@ class WorkerTransactions:
                 self._under_way = frozenset()
                 turn, self._turn = self._turn, asyncio.Event()
                 turn.set()
-            self._ids.drop(producer)
+            self._ids.drop(producer, parts)
             self._ids.failing |= failed.keys()
             for shard, cause in failed.items():
                 parts.pop(shard).fail(cause)

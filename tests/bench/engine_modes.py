@@ -80,7 +80,7 @@ def started_ways(compiled: CompiledEnvironment) -> Mapping[str, Callable[..., Br
     return {
         "shard": partial(Bridge, kafka__transactions="shard"),
         "worker": partial(Bridge, kafka__transactions="worker"),
-        "compiled": partial(CompiledBridge, compiled),
+        "compiled": partial(CompiledBridge, compiled, kafka__transactions="worker"),
     }
 
 

@@ -46,7 +46,7 @@ class HandedOver:
 
     async def assign(self, name: str, shard: int) -> None:
         if (name, shard) not in self.writing:
-            self.writing[name, shard] = asyncio.create_task(self.write(self.workers[name], shard))
+            self.writing[name, shard] = asyncio.create_task(self.write(name, shard))
 
     async def revoke(self, name: str, shard: int) -> None:
         if (task := self.writing.pop((name, shard), None)) is not None:
@@ -54,9 +54,9 @@ class HandedOver:
 
     async def crash(self, name: str, _: int) -> None:
         """Let nobody hear any more of what a worker has asked for, some of which arrives all the same."""
+        self.workers[name] = self.kafka.worker(name)
         for shard in range(SHARDS):
             await self.revoke(name, shard)
-        self.workers[name] = self.kafka.worker(name)
 
     async def disturb(self, name: str, shard: int) -> None:
         kafka = self.kafka
@@ -76,13 +76,13 @@ class HandedOver:
         for faults in (self.kafka.refused, self.kafka.silent, self.kafka.not_marked):
             faults.clear()
 
-    async def write(self, worker: WorkerTransactions, shard: int) -> None:
+    async def write(self, name: str, shard: int) -> None:
         """Do what a shard does: take it, read what is there, commit; after an error, from the beginning."""
-        owner = object()
+        worker, owner = self.workers[name], object()
         try:
             await self.write_as(worker, shard, owner)
         finally:
-            if self.rng.random() < 0.7:
+            if worker is self.workers[name] and self.rng.random() < 0.7:  # else it has crashed
                 release = asyncio.create_task(self.release(worker, shard, owner))
                 self.releasing.add(release)
                 release.add_done_callback(self.releasing.discard)

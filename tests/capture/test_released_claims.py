@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.errors import AccessDenied
+from bridge.capture.shard_claims import GRACE
+from bridge.errors import AccessDenied, KafkaUnavailable
 from tests.capture.claimed_kafka import ClaimedKafka, batch, play
 from tests.capture.hand_fed_shard import until
 
@@ -24,7 +25,7 @@ async def taken_by_two(kafka: ClaimedKafka) -> None:
     epoch, began = kafka.epochs[ONE], asyncio.get_running_loop().time()
     await kafka.worker(TWO).take(SHARD, object())
     assert kafka.epochs[ONE] == epoch
-    assert asyncio.get_running_loop().time() - began < 0.1
+    assert asyncio.get_running_loop().time() - began < GRACE / 2
     assert kafka.in_force(SHARD) == [TWO]
 
 
@@ -37,7 +38,9 @@ def test_a_shard_that_ends_after_a_refused_commit_leaves_no_claim() -> None:
         kafka.refused[SHARD] = AccessDenied("a topic")
         with pytest.raises(AccessDenied):
             await worker.commit(held, batch(SHARD, "a"))
+        epoch = kafka.epochs[ONE]
         await worker.release(SHARD, owner)
+        assert kafka.epochs[ONE] == epoch + 1, "its transaction is open, and the next owner waits for its end"
         await taken_by_two(kafka)
 
     play(refused())
@@ -82,6 +85,29 @@ def test_a_claim_stays_as_long_as_a_commit_before_it_is_on_its_way(late: float) 
         await worker.close()
 
     play(cancelled())
+
+
+def test_no_claim_is_removed_while_a_commit_of_a_former_object_is_on_its_way() -> None:
+    kafka, former, owner = ClaimedKafka(), object(), object()
+
+    async def failed() -> None:
+        worker = kafka.worker(ONE)
+        committing = asyncio.create_task(commit(worker, former))
+        kafka.silent.add(SHARD)
+        await kafka.began.wait()
+        committing.cancel()
+        kafka.unreadable.add(SHARD)
+        for _ in range(2):
+            with pytest.raises(KafkaUnavailable):
+                await worker.take(SHARD, owner)
+        releasing = asyncio.create_task(worker.release(SHARD, owner))
+        await asyncio.wait([releasing], timeout=0.1)
+        assert kafka.in_force(SHARD) == [ONE, ONE, ONE]
+        releasing.cancel()
+        await asyncio.wait([releasing])
+        await worker.close()
+
+    play(failed())
 
 
 def test_a_claim_stays_when_it_is_not_known_that_those_of_others_are_removed() -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from bridge.errors import EXIT_SIGNAL_BASE
 from tests.chaos.chaos_run import chats_with_defects, run
 from tests.chaos.cluster import ChaosCluster
+from tests.chaos.left_out_steps import LEFT_OUT_STEPS
+from tests.chaos.plan import steps, zombies
 from tests.chaos.report import render
 from tests.deploy.deploy_tools import log_judge
 
@@ -41,6 +43,14 @@ def main() -> int:
     parser.add_argument(
         "--patience", type=float, default=1.0, help="wait so many times as long, on a machine with other work"
     )
+    parser.add_argument("--zombies", action="store_true", help="only one kind of fault: workers that stand still")
+    parser.add_argument(
+        "--left-out",
+        choices=LEFT_OUT_STEPS,
+        metavar="STEP",
+        help="have workers leave out a step of the hand-over (one of tests/chaos/left_out_steps.py): exit code 0 when "
+        "Kafka's logs of the shards tell it",
+    )
     parser.add_argument("--stored", action="store_true", help="fill what is missing from the stored side at the end")
     parser.add_argument("--report", type=Path, default=None, help="Markdown")
     parser.add_argument("--logs", type=Path, default=None, help="folder to keep; default: kept on failure only")
@@ -53,13 +63,23 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     log_judge()  # an hour later would be too late to say that there is no Go to build it
     _log(f"seed {seed}, {args.seconds:g} s, logs in {folder}")
-    kind = {"transactions": args.transactions, "tls": args.tls, "patience": args.patience}
+    kind = {
+        "transactions": args.transactions,
+        "tls": args.tls,
+        "patience": args.patience,
+        "left_out": args.left_out,
+    }
+    plan = zombies(seed) if args.zombies else steps(seed, args.brokers)
     with ChaosCluster(folder, seed, brokers=args.brokers, **kind) as cluster:
-        outcome = run(cluster, args.seconds, args.brokers, _log, stored=args.stored)
+        outcome = run(cluster, plan, args.seconds, args.brokers, _log, stored=args.stored)
     report = render(outcome)
     if args.report is not None:
         args.report.write_text(report, encoding="utf-8")
     _log(f"{outcome.comparison}\n\n{report}")
+    if args.left_out is not None:
+        found = outcome.writers.problems
+        _log(f"{args.left_out}: {f'told by the logs: {found[0]}' if found else 'NOT told by the logs of the shards'}")
+        return 0 if found else 1
     if outcome.held:
         _log(f"seed {seed}: everything held")
         if args.logs is None:

@@ -16,7 +16,7 @@ from bridge.errors import BridgeError, KafkaUnavailable
 from tests.chaos import injectors, judged_writers
 from tests.chaos.cluster import READY_SECONDS, ChaosCluster, ExpectationFailed
 from tests.chaos.ledger_verdicts import FaultTimes, SentGarbage, steady_times
-from tests.chaos.plan import CHAT, GARBAGE_FAULT, SHARDS, Fault, Step, steps
+from tests.chaos.plan import CHAT, GARBAGE_FAULT, SHARDS, Fault, Step
 from tests.chaos.published_events import read_published
 from tests.chaos.stored_fill import StoredFill, fill_from_stored
 from tests.chaos.verdict_comparison import VerdictComparison, certificates_of, compare_verdicts
@@ -29,7 +29,7 @@ from tests.support.oracle import LedgerComparison, closed_sessions, compare_with
 from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.handover.checkpoint_logs import CheckpointLogs
 
@@ -97,7 +97,13 @@ def chats_with_defects(comparison: LedgerComparison) -> list[str]:
 
 
 def run(
-    cluster: ChaosCluster, seconds: float, brokers: int, log: Callable[[str], None], *, stored: bool = False
+    cluster: ChaosCluster,
+    plan: Iterator[Step],
+    seconds: float,
+    brokers: int,
+    log: Callable[[str], None],
+    *,
+    stored: bool = False,
 ) -> Outcome:
     """Run the plan, recover, compare. Failures of the bridge are in the outcome and not raised.
 
@@ -114,7 +120,7 @@ def run(
     )
     checkpoints = judged_writers.logs_of(cluster)
     try:
-        _run_steps(cluster, seconds, outcome, checkpoints, log)
+        _run_steps(cluster, plan, seconds, outcome, checkpoints, log=log)
     except _BREAKAGES as error:
         outcome.problems.append(f"{type(error).__name__}: {error}")
         cluster.heal()
@@ -172,13 +178,14 @@ def of_one_key(outcome: Outcome) -> list[str]:
 
 def _run_steps(
     cluster: ChaosCluster,
+    plan: Iterator[Step],
     seconds: float,
     outcome: Outcome,
     checkpoints: CheckpointLogs,
+    *,
     log: Callable[[str], None],
 ) -> None:
     deadline = time.monotonic() + seconds
-    plan = steps(cluster.seed, outcome.brokers)
     last_fault_ended = time.time()
     while True:
         recovering = time.monotonic()

@@ -7,11 +7,13 @@ import threading
 import time
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Self
 
 from bridge.sandbox import LocalCluster
 from bridge.writer_factory import ids_of_worker
+from tests.chaos.mutant_worker import MutantWorker
 from tests.chaos.plan import CHAT_SERVERS, SHARDS, WORKERS
 from tests.evidence.judged_log import SignedLog
 from tests.support.kafka_tools import AUTHORIZER
@@ -60,12 +62,15 @@ class ChaosCluster:
         transactions: str = "worker",
         tls: bool = False,
         patience: float = 1.0,
+        left_out: str | None = None,
     ) -> None:
         """`tls`: workers and commands use TLS with client certificates; the oracle, which is no part of them, not.
 
-        `patience`: how many times as long it is waited as on a machine without other work.
+        `patience`: how many times as long it is waited as on a machine without other work. `left_out`: a step of the
+        hand-over that workers do not take.
         """
         self.patience = patience
+        self._make_worker = Bridge if left_out is None else partial(MutantWorker, left_out)
         self.transactions = transactions
         self._of_workers = cycle(("worker", "shard") if transactions == "both" else (transactions,))
         self.tls = tls
@@ -151,7 +156,7 @@ class ChaosCluster:
 
     def start_worker(self, number: int) -> None:
         log = self.folder / f"worker-{number}.log"
-        self.workers[number] = Bridge(
+        self.workers[number] = self._make_worker(
             self.kafka.bootstrap_servers,
             log,
             prefix=self.prefix,

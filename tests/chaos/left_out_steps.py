@@ -126,7 +126,7 @@ LEFT_OUT_STEPS: Final[Mapping[str, tuple[LeftOutStep, ...]]] = {
             },
         ),
     ),
-    "own-id-not-fenced": (LeftOutStep(ShardClaims, "_claim", {"claims.twins(held.claimant, self._written)": "False"}),),
+    "own-id-not-fenced": (LeftOutStep(ShardClaims, "_claim", {"claims.twins(held.claimant, written)": "False"}),),
     "claim-renewed-that-was-not-the-last": (
         LeftOutStep(ShardClaims, "_claim", {"claims.others(held.key)[-1:] != [renews]": "False"}),
     ),

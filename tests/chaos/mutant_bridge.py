@@ -1,6 +1,7 @@
 """`python -m tests.chaos.mutant_bridge MUTANT run ...`: `chatbridge` with one deliberate defect.
 
-The code on disk is unchanged; the defect is patched in before the command starts.
+That is one of `MUTANTS`, or a step of the hand-over that is left out (`left_out_steps.py`). The code on disk is
+unchanged; the defect is patched in before the command starts.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bridge.transcript.entries import COMPLETE
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import SlowMemory
 from bridge.transcript.watching import Watching
+from tests.chaos.left_out_steps import leave_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,5 +94,9 @@ MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
 }
 
 if __name__ == "__main__":
-    MUTANTS[sys.argv.pop(1)]()
+    mutant = sys.argv.pop(1)
+    if mutant in MUTANTS:
+        MUTANTS[mutant]()
+    else:
+        leave_out(mutant)
     sys.exit(cli.main())

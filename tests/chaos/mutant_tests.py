@@ -10,6 +10,7 @@ import asyncio
 import functools
 import subprocess
 import sys
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -182,10 +183,17 @@ def _run(mutant: str, tests: str) -> int:
 
 
 def main() -> int:
-    """Run the tests of a file, with a mutant or with `none`; return pytest's exit code."""
+    """Run the tests of a file, with a mutant or with `none`; return pytest's exit code.
+
+    A mutant that cannot be made any more is an internal error: Python's own exit code would say that a test failed.
+    """
     mutant, tests = sys.argv[1:]
-    if mutant != _NONE:
-        ENGINE_MUTANTS[mutant].patch()
+    try:
+        if mutant != _NONE:
+            ENGINE_MUTANTS[mutant].patch()
+    except Exception:  # noqa: BLE001 - whatever it is
+        traceback.print_exc()
+        return pytest.ExitCode.INTERNAL_ERROR
     # Native tracebacks: those of a recursion without end cannot be taken apart.
     return pytest.main([tests, "-m", "", "--quiet", "--exitfirst", "--tb=native", "-p", "no:cacheprovider"])
 

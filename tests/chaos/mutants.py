@@ -22,6 +22,7 @@ from tests.chaos.cluster import EVENTS_TOPIC, TOPIC
 from tests.chaos.ledger_verdicts import MARGIN, FaultTimes, SentGarbage
 from tests.chaos.mutant_bridge import ALWAYS_COMPLETE, BY_MAXIMUM, CHECKPOINT_FIRST, FAILURE_IGNORED, INTERVAL_DROPPED
 from tests.chaos.mutant_tests import ENGINE_MUTANTS, detected
+from tests.chaos.mutant_worker import MutantWorker
 from tests.chaos.plan import HALF_A_LINE
 from tests.chaos.published_events import read_published
 from tests.chaos.verdict_comparison import VerdictComparison, certificates_of, compare_verdicts
@@ -39,12 +40,6 @@ _CHATS: Final = 15  # none of them ends by itself
 _FINISH_SECONDS: Final = 8
 _TOO_FEW_BYTES: Final = 100
 _SETTINGS: Final = {"kafka.session_timeout_seconds": 6}
-
-
-class _Mutant(Bridge):
-    def __init__(self, name: str, *args: object, **settings: object) -> None:
-        self.program = ["-m", "tests.chaos.mutant_bridge", name]  # type: ignore[misc]
-        super().__init__(*args, **settings)  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
@@ -66,7 +61,7 @@ class MutantRun:
         if self.build == AS_IT_IS:
             self.bridge = Bridge(servers, log, prefix=self.prefix, worker="worker-1", **_SETTINGS)
         else:
-            self.bridge = _Mutant(self.build, servers, log, prefix=self.prefix, worker="worker-1", **_SETTINGS)
+            self.bridge = MutantWorker(self.build, servers, log, prefix=self.prefix, worker="worker-1", **_SETTINGS)
 
     def kill_bridge(self) -> None:
         self.bridge.kill()

@@ -204,6 +204,14 @@ def steps(seed: int, brokers: int = 1) -> Iterator[Step]:
         yield Step(tuple(faults), rng.uniform(7, 12))
 
 
+def zombies(seed: int) -> Iterator[Step]:
+    """Yield an endless sequence of workers that stand still until others have their shards, and then go on."""
+    rng = random.Random(seed)
+    while True:
+        fault = Fault("SIGSTOP, back as a zombie", BRIDGE, rng.randint(1, WORKERS), rng.uniform(12, 20))
+        yield Step(((0.0, fault),), rng.uniform(4, 6))
+
+
 def _next(bag: list[Draw], rng: random.Random, brokers: int) -> Fault:
     if not bag:
         bag += rng.sample(_DRAWS, len(_DRAWS))

@@ -245,7 +245,7 @@ def test_a_shard_whose_records_are_refused_stops_and_no_other(secured_broker: Se
         forbid_writes(environment.broker, sessions)
         with environment.simulator("second", concurrent_chats=1, events_per_second=5, mean_events=10**9) as second:
             denied = partial(running.shards_with, "ACCESS_DENIED", f"Write on topic {sessions}")
-            wait_for(denied, 30, lambda: f"no shard is denied to write: {reasons(running.bridge)}")
+            wait_for(lambda: len(denied()) == 1, 30, lambda: f"no shard is denied to write: {reasons(running.bridge)}")
             [refused] = denied()
             for _ in range(3):
                 before, began = running.sequences(), time.monotonic()

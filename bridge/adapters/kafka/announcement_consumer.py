@@ -31,7 +31,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
 )
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.leaving_group import leave_group
+from bridge.adapters.kafka.group_question import leave_group
 from bridge.adapters.kafka.member_place import PlaceTakenError, SuccessorWatch
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import abandon_consumer, end_consumer, stop_consumer
@@ -77,7 +77,6 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         self._on_assigned: Callable[[frozenset[int]], Awaitable[None]] | None = None
         self._assigned: frozenset[int] | None = None
         self._member_id = ""
-        self._abandoned = False
         self._defect: Exception | None = None
         self._coordinator_lost_at: float | None = None
         self._silence = BrokerSilence()
@@ -227,21 +226,21 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         A consumer that does not stop in time, or whose `leave` is cancelled, is ended by force.
 
         aiokafka stops a static member without leaving the group: the partitions would have no owner until the session
-        time-out. Of a consumer that was abandoned, the member leaves.
+        time-out. If consumers before this one were abandoned, and none has joined since, their member leaves.
         """
         consumer, self._consumer = self._consumer, None
-        if consumer is None:
-            if self._abandoned and self._member_id and not self._silent:
-                self._abandoned = False
-                with contextlib.suppress(KafkaUnavailable):
-                    await leave_group(self._settings, self._member_id)
-            return
-        self._member_id = member_id(consumer)
-        if self._silent:  # nobody would hear that it leaves
-            await abandon_consumer(consumer)
-            return
-        forget_static_membership(consumer)
-        await stop_consumer(consumer)
+        member, self._settings.place.left_behind = self._settings.place.left_behind, ""
+        if consumer is not None:
+            self._member_id = member_id(consumer)
+            if self._silent:  # nobody would hear that it leaves
+                await abandon_consumer(consumer)
+                return
+            forget_static_membership(consumer)
+            await stop_consumer(consumer)
+        if member and not self._silent:
+            self._member_id = member
+            with contextlib.suppress(KafkaUnavailable):
+                await leave_group(self._settings, member)
 
     async def abandon(self) -> None:
         """Stop without leaving the group, within a fraction of a second. Errors of aiokafka are suppressed.
@@ -253,7 +252,8 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
         """
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            self._member_id, self._abandoned = member_id(consumer), True
+            self._member_id = member_id(consumer)
+            self._settings.place.left_behind = self._member_id or self._settings.place.left_behind
             await abandon_consumer(consumer)
 
     async def taken_over(self) -> bool:

@@ -1,18 +1,27 @@
-"""What the coordinator of a consumer group says of it, asked by a client of its own."""
+"""What the coordinator of a consumer group is asked by a client of its own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka.errors import NoError, UnknownMemberIdError, for_code
+from aiokafka.protocol.group import LeaveGroupRequest
 
 from bridge.adapters.kafka.aiokafka_internals import admin_client
-from bridge.adapters.kafka.calls import call, time_limit
+from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.group_requests import DescribeGroupRequest, described_group
 from bridge.adapters.kafka.temporary_admin import temporary_admin
+from bridge.errors import KafkaUnavailable
 
 if TYPE_CHECKING:
+    from aiokafka.protocol.api import Request
+
     from bridge.adapters.kafka.calls import Translate
     from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.adapters.kafka.group_requests import GroupDescription
+
+_LEAVE_SECONDS: Final = 5.0
+_not_left: Final = unavailable("cannot leave the group")
 
 
 async def ask_coordinator(
@@ -22,7 +31,26 @@ async def ask_coordinator(
 
     Raises KafkaUnavailable: with the text `silent` after `seconds`, or what `failed` makes of a client's error.
     """
+    request = DescribeGroupRequest(settings.group)
+    return described_group(await _answer(settings, request, seconds, silent=silent, failed=failed))
+
+
+async def leave_group(settings: KafkaConnection, member_id: str) -> None:
+    """Let a member leave whose consumer has ended, so that its partitions are assigned anew. Raises KafkaUnavailable.
+
+    A member that the group does not know has left already, or another one is in its place.
+    """
+    request = LeaveGroupRequest(settings.group, member_id)
+    silent = f"the group's coordinator did not answer within {_LEAVE_SECONDS:g} s"
+    code = (await _answer(settings, request, _LEAVE_SECONDS, silent=silent, failed=_not_left)).error_code
+    if code not in (NoError.errno, UnknownMemberIdError.errno):
+        raise KafkaUnavailable(f"cannot leave the group: {for_code(code).__name__}")
+
+
+async def _answer(
+    settings: KafkaConnection, request: Request, seconds: float, *, silent: str, failed: Translate
+) -> Any:
     async with temporary_admin(settings.bootstrap_servers, settings.client) as admin, time_limit(seconds, silent):
         await call(admin.start(), failed)
         node = await call(admin.find_coordinator(settings.group), failed)
-        return described_group(await call(admin_client(admin).send(node, DescribeGroupRequest(settings.group)), failed))
+        return await call(admin_client(admin).send(node, request), failed)

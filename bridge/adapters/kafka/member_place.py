@@ -66,6 +66,7 @@ class MemberPlace:
         self._identity = f"@{host or socket.gethostname()}#{secrets.token_hex(_NONCE_BYTES)}".encode()
         self.covered = 0  #: how many partitions the last assignment was made of; 0: a former version has made it
         self.known = 0  #: how many there are, once this member has noticed that there are more
+        self.left_behind = ""  #: the member of a consumer that was abandoned, while no other one has joined
         self.assignor = _assignor_of(self)
 
     @property
@@ -76,6 +77,7 @@ class MemberPlace:
     def joined(self, member_id: str) -> None:
         """Note under which id a consumer of this process has joined."""
         self._own_ids.append(member_id)
+        self.left_behind = ""
 
     def occupant(self, worker_id: str, group: GroupDescription) -> GroupMember | None:
         """Return who is in the place, if it is not a consumer of this process."""
