@@ -127,8 +127,8 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
             cause = error.__cause__
             refused = topics_of(cause) if isinstance(cause, TopicAuthorizationFailedError) else []
             others = refused and not {topic for topic, *_ in packed} & set(refused)
-            if others or isinstance(cause, IllegalOperation | AssertionError):  # it had failed before this was sent
-                raise TransactionHeldUp("the transaction had failed before what this shard writes was sent") from error
+            if others or isinstance(cause, IllegalOperation):  # the transaction had failed before this was sent
+                raise TransactionHeldUp("Kafka refused what another shard writes") from error
             raise
         self._told += [(records, one.offset) for (*_, records), one in zip(packed, acknowledged, strict=True)]
 
