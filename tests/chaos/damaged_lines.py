@@ -94,9 +94,10 @@ def _half_a_line(
         pushes = sorted(_pushes(joined, connection, sent))
         pushed = {(name, event.event_id) for name in joined for event in published.get(name, ()) if event.live}
         first_later = next((at for at, _, _ in pushes if at >= sent.begin + _SLACK), math.inf)
-        lost = [name for at, name, number in pushes if at <= first_later and (name, number) not in pushed]
-        for name in lost[:1]:
-            damage.add(name, sure=True)
+        lost = [(at, name) for at, name, number in pushes if at <= first_later and (name, number) not in pushed]
+        for at, name in lost[:1]:
+            # A worker that is being replaced may not have read it: then the history of the next one has the event.
+            damage.add(name, sure=_taken(there[name], published.get(name, ()), times, (at, at)))
         if not lost:  # it ended before another line came, or nothing of it was committed
             for name, chat in joined.items():
                 ended = sent.end, sent.end + _SLACK

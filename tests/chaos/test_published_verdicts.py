@@ -102,6 +102,15 @@ def test_half_a_line_costs_the_event_after_it() -> None:
     assert damage(HALF_A_LINE, ALL) == Damage(maybe={NAME})
 
 
+def test_half_a_line_that_was_sent_to_a_worker_that_is_being_replaced_may_have_cost_nothing() -> None:
+    """Nothing that was pushed after it over that connection was committed: the next worker has it from the history."""
+    view = chat()
+    view.monitors, view.connections, view.lives = {"M": (2.5, 5.3), "N": (5.4, math.inf)}, [7, 8], [5.3, math.inf]
+    events = [*history(1, 2), *pushed(3, 4), *history(5, at=5.5), *pushed(6, 7, 8, 9)]
+    times = FaultTimes([], [SentGarbage(SERVER, 4.9, 5.35, HALF_A_LINE)])
+    assert damage_of({NAME: view}, {NAME: events}, times) == Damage(maybe={NAME})
+
+
 def test_half_a_line_that_ends_alone_concerns_every_chat() -> None:
     assert damage(HALF_A_LINE, ALL, begin=5.1, end=5.4) == Damage(surely={NAME})
 
