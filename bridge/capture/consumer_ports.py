@@ -62,8 +62,8 @@ class Announcements(Protocol):
     async def leave(self) -> None:
         """Leave the group at once, so that other members take over without waiting for the session time-out.
 
-        After `abandon`, too, if no next member has taken the place.
-        A cancellation is raised when the connections are closed.
+        After `abandon`, too, if no next member has taken the place. A cancellation is raised when the connections are
+        closed.
         """
 
     async def abandon(self) -> None:

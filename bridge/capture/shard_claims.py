@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 GRACE: Final = 2.0
 """Seconds that a former holder has to remove its claim: then it need not be fenced, which aborts its transaction."""
-_BEGUN: Final = 8
 _LOOKS: Final = 8
 """How often it is looked meanwhile whether it has."""
+_BEGUN: Final = 8
+"""Most claims of a shard that are kept in mind to be removed, as the shard did not come to be held by them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,8 +36,8 @@ class HeldShard:
     `settled` is an offset after all that former holders have committed, or have open, once it is `fenced`.
     `fenced`: nobody else can commit to the shard any more, unless a later claim is there, and who wrote that fences
     this worker. `owner` is the shard object that the claim was written for, `claimant` the id of the claim.
-    `unread`: it was given up since the claims could not be read. `removing`: it was
-    asked to remove others' claims, and that is not acknowledged.
+    `unread`: it was given up since the claims could not be read. `removing`: it was asked to remove others' claims, and
+    that is not acknowledged.
     """
 
     partition: int

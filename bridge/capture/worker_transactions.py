@@ -11,6 +11,8 @@ claimants are initialised, which fences them, and its own id, too, if another cl
 are removed; (6) the shard reads its records. A worker whose producer fails, fenced or not, starts at (1): it goes on
 with the shards whose last claim is its own.
 
+A worker has several transactional ids and uses one; `worker_ids.py` says when it goes on under the next.
+
 Nothing of a transaction is committed as long as its end was not asked for. So if it fails before, the shards that are
 not to blame are written again as they were (`blame.py`). If its end fails, the outcome is in doubt: each of its shards
 fails, and finds out from its checkpoints, which it reads when the id is initialised and so the outcome is settled.
@@ -218,14 +220,13 @@ class WorkerTransactions:
                 return
             self._under_way = frozenset(parts)
             try:
-                try:
-                    failed = await self._sent(producer, parts)
-                except BaseException:
-                    self._ids.drop(producer, parts)
-                    raise
+                failed = await self._sent(producer, parts)
                 if failed is None:
                     await self._ended(producer, parts)
                     return
+            except BaseException:
+                self._ids.drop(producer, parts)
+                raise
             finally:
                 self._under_way = frozenset()
                 turn, self._turn = self._turn, asyncio.Event()
@@ -327,9 +328,6 @@ class WorkerTransactions:
             for part in parts.values():
                 part.fail(KafkaUnavailable(f"whether the transaction is committed is not known: {error.message}"))
             return
-        except BaseException:
-            self._ids.drop(producer)
-            raise
         self._ids.in_doubt = frozenset()
         if not marked:
             self._ids.drop(producer)

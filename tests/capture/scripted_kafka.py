@@ -62,9 +62,8 @@ class ScriptedKafka:
     the shards whose next commit is stored, but not answered; `slow` says how many seconds more each commit of a shard
     takes, `answers_after` how many seconds after it was stored it is answered. With `away` no call is answered.
     `closes_after` and `leaves_after` are seconds that a writer and a group member take to close; `hurried` counts what
-    was cancelled meanwhile. `others` tells whether
-    the group has members that are not seen here; they take over what a worker has left. `silent`: what the group is
-    asked after a worker has left has no answer.
+    was cancelled meanwhile. `others` tells whether the group has members that are not seen here; they take over what a
+    worker has left. `silent`: what the group is asked after a worker has left has no answer.
     """
 
     clock: Clock

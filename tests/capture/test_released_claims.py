@@ -29,15 +29,25 @@ async def taken_by_two(kafka: ClaimedKafka) -> None:
     assert kafka.in_force(SHARD) == [TWO]
 
 
+async def commit(worker: WorkerTransactions, owner: object) -> None:
+    held = await worker.take(SHARD, owner)
+    await worker.commit(held, batch(SHARD, "a"))
+
+
+async def refused_commit(kafka: ClaimedKafka, worker: WorkerTransactions, owner: object) -> None:
+    """Let a shard object take the shard, and Kafka refuse what it writes once."""
+    kafka.refused[SHARD] = AccessDenied("a topic")
+    with pytest.raises(AccessDenied):
+        await commit(worker, owner)
+    kafka.refused.clear()
+
+
 def test_a_shard_that_ends_after_a_refused_commit_leaves_no_claim() -> None:
     kafka, owner = ClaimedKafka(), object()
 
     async def refused() -> None:
         worker = kafka.worker(ONE)
-        held = await worker.take(SHARD, owner)
-        kafka.refused[SHARD] = AccessDenied("a topic")
-        with pytest.raises(AccessDenied):
-            await worker.commit(held, batch(SHARD, "a"))
+        await refused_commit(kafka, worker, owner)
         epoch = kafka.epochs[ONE]
         await worker.release(SHARD, owner)
         assert kafka.epochs[ONE] == epoch + 1, "its transaction is open, and the next owner waits for its end"
@@ -127,21 +137,12 @@ def test_a_claim_stays_when_it_is_not_known_that_those_of_others_are_removed() -
     play(cancelled())
 
 
-async def commit(worker: WorkerTransactions, owner: object) -> None:
-    held = await worker.take(SHARD, owner)
-    await worker.commit(held, batch(SHARD, "a"))
-
-
 def test_what_another_object_of_the_shard_has_taken_stays_its_own() -> None:
     kafka, former, owner = ClaimedKafka(), object(), object()
 
     async def taken_again() -> None:
         worker = kafka.worker(ONE)
-        held = await worker.take(SHARD, former)
-        kafka.refused[SHARD] = AccessDenied("a topic")
-        with pytest.raises(AccessDenied):
-            await worker.commit(held, batch(SHARD, "a"))
-        kafka.refused.clear()
+        await refused_commit(kafka, worker, former)
         held = await worker.take(SHARD, owner)
         await worker.release(SHARD, former)
         await worker.commit(held, batch(SHARD, "b"))
