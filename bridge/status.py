@@ -195,7 +195,7 @@ class WorkerStatus:
         return True
 
     def sessions(self) -> Iterator[SessionView]:
-        """Yield the chats of all shards of this worker."""
+        """Yield the chats of all shards of this worker; of those that were given up, the latest."""
         for shard in self._worker.shards:
             for session_id, chat in shard.store.chats.items():
                 fold = chat.transcript
@@ -246,9 +246,14 @@ class WorkerStatus:
         """Return all metrics in Prometheus' text form."""
         return self._telemetry.render()
 
+    def packed_chats(self) -> int:
+        """Return how many chats were given up beside those that `sessions` yields."""
+        return sum(shard.store.packed for shard in self._worker.shards)
+
     def _states(self) -> dict[str, int]:
         """Return how many chats are joined, wait for that, were given up, and are known as stored ones only."""
         found = Counter(chat_state(shard, one) for shard in self._worker.shards for one in shard.store.chats.values())
+        found[GIVEN_UP] += self.packed_chats()
         return {state: found[state] for state in (JOINED, WAITING, GIVEN_UP, STORED)}
 
     def _unstable(self) -> dict[str, int]:

@@ -163,6 +163,7 @@ class StatusReports:
         states = Counter(
             chat_state(shard, chat) for shard in self._worker.shards for chat in shard.store.chats.values()
         )
+        states[GIVEN_UP] += self._status.packed_chats()
         self._history.sample(self._clock.monotonic(), self._levels(states))
 
     # --- how things stand ----------------------------------------------------------------------------------------

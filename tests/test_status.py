@@ -63,6 +63,7 @@ class StubSource:
 
 class StubStore:
     chats: ClassVar[dict[str, Chat]] = {}
+    packed = 0
 
 
 class StubShard:

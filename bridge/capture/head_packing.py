@@ -1,4 +1,4 @@
-"""Makes heads of checkpoints small in memory. Pure.
+"""Makes checkpoints of chats small in memory. Pure.
 
 Heads of chats that were closed alike differ in the end of the chain, in times and in counts. Compressed against a few
 of them, one of 230 bytes takes 100. That takes some 10 us, and as long back.
@@ -10,9 +10,8 @@ import zlib
 from typing import Final
 
 _MODEL_HEADS: Final = 4
-_MODEL_BYTES: Final = 512
-"""Bytes of each that count."""
-_WINDOW_BITS: Final = -12  # no header; 4 KiB: what is to be set up for each head is small
+_HEAD_BYTES: Final = 512
+_HEAD_WINDOW_BITS: Final = 12  # 4 KiB: what is to be set up for each head is small
 _LEVEL: Final = 6
 _MEMORY_LEVEL: Final = 1
 _PLAIN: Final = b"\0"
@@ -22,8 +21,10 @@ _COMPRESSED: Final = b"\1"
 class HeadPacking:
     """What one of these has packed, only this one unpacks: the first few heads are the model of all others."""
 
-    def __init__(self) -> None:
-        """There is no model yet."""
+    def __init__(self, model_bytes: int = _HEAD_BYTES, window_bits: int = _HEAD_WINDOW_BITS) -> None:
+        """There is no model yet: it will be so many bytes of each of the first. The window is 2**window_bits bytes."""
+        self._model_bytes = model_bytes
+        self._window_bits = -window_bits  # negative: without a header
         self._model = b""
         self._heads = 0
 
@@ -31,10 +32,10 @@ class HeadPacking:
         """Return a head, compressed unless it is one of the first."""
         if self._heads < _MODEL_HEADS:
             self._heads += 1
-            self._model += head[:_MODEL_BYTES]
+            self._model += head[: self._model_bytes]
             return _PLAIN + head
         packing = zlib.compressobj(
-            _LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, self._model
+            _LEVEL, zlib.DEFLATED, self._window_bits, _MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, self._model
         )
         return _COMPRESSED + packing.compress(head) + packing.flush()
 
@@ -42,4 +43,4 @@ class HeadPacking:
         """Return what `packed` got."""
         if packed.startswith(_PLAIN):
             return packed[1:]
-        return zlib.decompressobj(_WINDOW_BITS, self._model).decompress(packed[1:])
+        return zlib.decompressobj(self._window_bits, self._model).decompress(packed[1:])

@@ -17,16 +17,16 @@ from bridge.capture.announced_chats import AnnouncedChats
 from bridge.capture.batch_builder import BatchBuilder, TransactionPlan
 from bridge.capture.batch_numbers import BatchNumbers
 from bridge.capture.chat import FOLLOWED, GIVEN_UP, OPEN, OVER, STORED, Chat
-from bridge.capture.chat_checkpoints import checkpoint_keys, checkpoint_of
+from bridge.capture.chat_checkpoints import checkpoint_of
 from bridge.capture.chat_closing import close, close_refused, end_with_gap, settle
 from bridge.capture.chat_facts import ChatFailed
+from bridge.capture.chat_retention import ChatRetention
 from bridge.capture.chat_routes import ChatRoutes
 from bridge.capture.chat_subjects import learn_subjects
 from bridge.capture.closed_chats import ClosedChats
 from bridge.capture.erasing import Erasing
 from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver
 from bridge.capture.look_ahead import Behind, later_texts
-from bridge.capture.remembered_chats import RememberedChats
 from bridge.capture.shard_evidence import ShardEvidence
 from bridge.capture.shard_positions import ShardPositions
 from bridge.capture.stored_chats import StoredShard, stored_chat
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from bridge.transcript.entries import Entry
 
 _US_PER_MS: Final = 1_000
-_HOUSEKEEPING_US: Final = 30_000_000
 _CLOSED: Final = Problem(input_codes.CHAT_CLOSED, "the chat is closed")
 _NOT_FOLLOWED: Final = Problem(input_codes.NOT_FOLLOWED, "the chat is not followed here")
 _OUTGROWN: Final = Problem(gap_codes.OUTGROWN, "more holes, gaps and amendments than can be remembered")
@@ -71,10 +70,8 @@ class SessionStore:
         self._settings = settings
         self._chats: dict[str, Chat] = {}
         self.closed = ClosedChats(settings)
-        self._remembered = RememberedChats(settings.stored)
         self._touched: dict[str, Chat] = {}
         self._builder = self._unused = BatchBuilder(partition, settings)
-        self._expire_at = 0
         self.numbers = BatchNumbers(settings.owner)
         self._evidence = ShardEvidence(partition, settings)
         self.incomplete: list[StoredSession] = []
@@ -86,11 +83,12 @@ class SessionStore:
         routes = ChatRoutes(partition, settings, self.positions)
         self._announced = AnnouncedChats(partition, settings, self._chats, self.closed, routes)
         self._stored = StoredFolding(settings, self._chats, self.closed, self.positions, routes)
+        self._retention = ChatRetention(settings, self._chats, self.closed, self._stored)
         self._erasing = Erasing(
             settings,
             chats=self._chats,
             closed=self.closed,
-            remembered=self._remembered,
+            remembered=self._retention.remembered,
             positions=self.positions,
             routes=routes,
         )
@@ -99,15 +97,20 @@ class SessionStore:
 
     @property
     def chats(self) -> Mapping[str, Chat]:
-        """Chats that are followed, were given up and may be announced again, or have just ended."""
+        """Chats that are followed, were given up lately, or have just ended."""
         return self._chats
+
+    @property
+    def packed(self) -> int:
+        """How many chats there are beside `chats` that were given up and may be announced again."""
+        return len(self._retention.packed)
 
     def followed(self) -> list[Chat]:
         """Chats that the source has to watch."""
         return [chat for chat in self._chats.values() if chat.state == FOLLOWED]
 
     def position(self, session_id: str) -> tuple[int, int]:
-        """Return epoch and sequence of the last record of a chat; (0, 0) of one that is not here."""
+        """Return epoch and sequence of the last record of a chat, unless it is packed; (0, 0) of one not here."""
         chat = self._chats.get(session_id) or self.closed.chat(session_id)
         return (0, 0) if chat is None else (chat.transcript.seldom().epoch, chat.transcript.sequence)
 
@@ -127,7 +130,11 @@ class SessionStore:
         self.positions.restore(stored.positions)
         for session in stored.sessions:
             self._chats[session.session_id] = stored_chat(session, self._settings)
-        self._remembered.restore(chat for chat in self._chats.values() if chat.state == OVER)
+        self._retention.restore()
+
+    def unpack(self) -> None:
+        """Have all in `chats` that are not over."""
+        self._retention.unpack(self._retention.packed.all())
 
     def supersede(self, restored: SessionStore) -> None:
         """Let `adopt` know what is on the topic."""
@@ -149,20 +156,22 @@ class SessionStore:
         comes next, as far as it is known: messages are recorded with a view to it. None: to nothing that comes later.
         """
         self._begin(BatchBuilder(self._partition, self._settings))
+        self._retention.pack()
         if behind is not None:
             self._later = later_texts([*inputs, *behind])
         if self._again:
+            self.unpack()
             room = self._builder.room(self._settings.checkpoints)
             others = self.closed.take_others(self._builder.checkpoint_header, room)
             self._chats.update({chat.session_id: chat for chat in others})
             self._touched = dict(self._chats)
         for one in inputs:
+            if self.packed:
+                self._retention.unpack_for(one)
             self._take(one)
             self._builder.folded(one)
-        self._shrink(now)
-        if now >= self._expire_at:
-            self._expire(now)
-            self._expire_at = now + _HOUSEKEEPING_US
+        self._retention.shrink(now, self._touched)
+        self._retention.expire(now, self._touched, self._builder)
         self._write_checkpoints(now)
         self._evidence.add(self._builder.plan, self.numbers, self._chats, self._touched, now)
         if self._settings.keys is not None:
@@ -317,34 +326,12 @@ class SessionStore:
                 chat.whole = chat.addressable = False
                 deleted = [one for one in records if one[1] is None]
                 records = [*deleted, *checkpoint_of(chat, now, stamp)]
-            elif chat.whole and chat.state == OVER:
-                self._remembered.put(chat)
+            elif chat.whole:
+                self._retention.written(chat)
             written = [self._builder.checkpoint(key, payload) for key, payload in records]
             if not chat.whole:
-                self._remembered.drop(session_id)
+                self._retention.remembered.drop(session_id)
                 self.closed.put(session_id, self._chats.pop(session_id).closed_at or now, written[-1])
         if self._unwanted:
             self._builder.delete_unwritten(self._unwanted)
         self._unwanted, self._there, self._again = _NO_KEYS, _NO_KEYS, False
-
-    def _shrink(self, now: int) -> None:
-        """Forget the most of chats that ended a while ago."""
-        for session_id in self._remembered.due(self._chats, now):
-            chat = self._touched[session_id] = self._chats[session_id]
-            chat.whole = False
-
-    def _expire(self, now: int) -> None:
-        """Delete the checkpoints of chats that were closed long ago."""
-        if self._settings.closed_retention_us is None:
-            return
-        before = now - self._settings.closed_retention_us
-        keys = [key for session_id in self.closed.expired(before) for key in checkpoint_keys(session_id, None)]
-        for session_id in [one.session_id for one in self._chats.values() if (one.closed_at or now) < before]:
-            if self._chats[session_id].state == STORED:
-                self._touched[session_id] = self._chats[session_id]
-                self._stored.expire(self._chats[session_id], now, self._builder)
-                continue
-            keys += checkpoint_keys(session_id, self._chats.pop(session_id))
-            self._remembered.drop(session_id)
-            self._touched.pop(session_id, None)
-        self._builder.delete_unwritten(keys)

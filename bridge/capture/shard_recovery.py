@@ -148,6 +148,7 @@ class ShardRecovery:
         self._own = replace(self._own, partitions=self._growth.opened(store.positions, before, self._seen))
         now = self._seen
         found = {} if before is None else changes(before.logs, now)
+        store.unpack()
         taken = await self._logs.committed()
         lost = not kept and self._lost(store, before, found, taken)
         detail = _parts_lost(store.incomplete) if store.incomplete else "without checkpoints"

@@ -78,6 +78,14 @@ class CheckpointParts:
         self._seldom = seldom
         self._segments = dict.fromkeys((ANNOUNCEMENT, SELDOM, *blocks))
 
+    def segments(self) -> list[Segment]:
+        """Return which segments are on the topic."""
+        return list(self._segments)
+
+    def also_written(self, segments: Iterable[Segment]) -> None:
+        """Learn that there are these segments, too: of a block that is open again, what is there is out of date."""
+        self._segments.update(dict.fromkeys(segments))
+
     def changed(self, checkpoint: Checkpoint, *, again: bool = False) -> list[tuple[str, bytes]]:
         """Return (key, payload) of what is to be written in one transaction: segments that changed, then the head.
 

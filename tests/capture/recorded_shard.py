@@ -23,6 +23,7 @@ class RecordedShard:
 
     limits: int = 1_000_000
     announced: bool = True
+    given_up_chats: int = 64
     now: int = NOW
     events: list[bytes] = field(default_factory=list)
     sessions: list[bytes] = field(default_factory=list)
@@ -30,7 +31,9 @@ class RecordedShard:
     topic: CompactedTopic = field(default_factory=CompactedTopic)
 
     def __post_init__(self) -> None:
-        self.settings = settings(partition_of=lambda _: 3, limits=same_limits(self.limits))
+        self.settings = settings(
+            partition_of=lambda _: 3, limits=same_limits(self.limits), given_up_chats=self.given_up_chats
+        )
         self.store = SessionStore(3, self.settings)
         if self.announced:
             self.fold(announcement())

@@ -65,25 +65,28 @@ def failing(event: ChatEvent, carried: Any) -> bytes:
 
 
 @given(INPUTS, st.booleans())
-def test_whatever_comes_and_whatever_fails_verify_finds_nothing_and_a_restart_changes_nothing(
+def test_whatever_comes_and_fails_verify_finds_nothing_and_neither_restart_nor_packing_changes_anything(
     transactions: list[list[Any]], small: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(fold, "fingerprint", failing)
-        shards = [RecordedShard(limits=8_000 if small else 1_000_000) for _ in range(2)]
+        limits = 8_000 if small else 1_000_000
+        shards = [RecordedShard(limits), RecordedShard(limits), RecordedShard(limits, given_up_chats=0)]
         for transaction in transactions:
             plans = []
             for shard in shards:
                 shard.now += ("wait" in transaction) * 40 * SECOND
                 plans.append(shard.fold(*(one for one in transaction if not isinstance(one, str))))
-            shards[1].restarted()  # always; the other one only when the transaction says so
+            shards[1].restarted()  # always; the others only when the transaction says so
             if "restart" in transaction:
                 shards[0].restarted()
-            assert shards[0].events == shards[1].events
-            assert shards[0].sessions == shards[1].sessions
-            assert shards[0].quarantine == shards[1].quarantine
-            assert shards[0].chats() == shards[1].chats()
-            assert plans[0].number == plans[1].number
+                shards[2].restarted()
+            for other, plan in zip(shards[1:], plans[1:], strict=True):
+                assert shards[0].events == other.events
+                assert shards[0].sessions == other.sessions
+                assert shards[0].quarantine == other.quarantine
+                assert shards[0].chats() == other.chats()
+                assert plans[0].number == plan.number
         assert shards[0].findings() == []
         ids = [record["id"] for record in shards[0].records()]
         assert len(set(ids)) == len(ids)

@@ -1,0 +1,111 @@
+"""What becomes of chats after their end: remembered as a whole, less of them, packed, forgotten.
+
+Of a chat that is over, less is remembered after a time. One that was given up may be announced again, after days: only
+the latest of them are at hand, and others are packed (`packed_chats.py`) until something concerns them. All are
+forgotten when their checkpoint expires.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.capture.chat import OPEN, STORED
+from bridge.capture.chat_checkpoints import checkpoint_keys
+from bridge.capture.inbox import Announced, Forgotten, PassedOver
+from bridge.capture.packed_chats import PackedChats
+from bridge.capture.remembered_chats import RememberedChats
+from bridge.capture.stored_inputs import StoredRead
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bridge.capture.batch_builder import BatchBuilder
+    from bridge.capture.chat import Chat
+    from bridge.capture.closed_chats import ClosedChats
+    from bridge.capture.inbox import Input
+    from bridge.capture.session_store_settings import SessionStoreSettings
+    from bridge.capture.stored_folding import StoredFolding
+
+_HOUSEKEEPING_US: Final = 30_000_000
+_PACKED_AT_ONCE: Final = 16
+"""Chats that are packed before a batch is folded: it waits that long, some milliseconds."""
+
+
+class ChatRetention:
+    """Keeps the chats of one store as long and as small as they are needed."""
+
+    def __init__(
+        self, settings: SessionStoreSettings, chats: dict[str, Chat], closed: ClosedChats, stored: StoredFolding
+    ) -> None:
+        """All but the settings are the store's own, which it goes on changing."""
+        self._settings = settings
+        self._chats = chats
+        self._closed = closed
+        self._stored = stored
+        self._expire_at = 0
+        self.remembered = RememberedChats(settings.stored, settings.given_up_chats)
+        self.packed = PackedChats(settings)
+
+    def restore(self) -> None:
+        """Take over the chats that the store was filled with."""
+        self.remembered.restore(chat for chat in self._chats.values() if chat.state not in OPEN)
+
+    def written(self, chat: Chat) -> None:
+        """Take note of what a chat has become, of which all is remembered."""
+        if chat.state in OPEN:
+            self.remembered.drop(chat.session_id)
+        else:
+            self.remembered.put(chat)
+
+    # --- packed chats --------------------------------------------------------------------------------------------
+
+    def pack(self) -> None:
+        """Pack some of the chats that were given up. Called between two batches: all that is known is committed."""
+        for session_id in self.remembered.too_many_given_up(_PACKED_AT_ONCE):
+            self.remembered.drop(session_id)
+            self.packed.put(self._chats.pop(session_id))
+
+    def unpack(self, session_ids: Iterable[str]) -> None:
+        """Have those of these chats at hand that are packed."""
+        for session_id in session_ids:
+            chat = self.packed.take(session_id)
+            if chat is not None:
+                self._chats[session_id] = chat
+                self.remembered.put(chat)
+
+    def unpack_for(self, one: Input) -> None:
+        """Have the chats at hand that an input may concern."""
+        if isinstance(one, Announced):
+            self.unpack(() if one.announcement is None else (one.announcement.session_id,))
+        elif isinstance(one, Forgotten):
+            self.unpack(one.without_records | one.without_place)
+        elif not isinstance(one, PassedOver | StoredRead) and one.session_id:
+            self.unpack((one.session_id,))
+
+    # --- after a time --------------------------------------------------------------------------------------------
+
+    def shrink(self, now: int, touched: dict[str, Chat]) -> None:
+        """Forget the most of chats that ended a while ago; they are `touched`. `now` in us since 1970 UTC."""
+        for session_id in self.remembered.due(self._chats, now):
+            chat = touched[session_id] = self._chats[session_id]
+            chat.whole = False
+
+    def expire(self, now: int, touched: dict[str, Chat], builder: BatchBuilder) -> None:
+        """Delete the checkpoints of chats that were closed long ago; `now` in us since 1970 UTC."""
+        if now < self._expire_at:
+            return
+        self._expire_at = now + _HOUSEKEEPING_US
+        if self._settings.closed_retention_us is None:
+            return
+        before = now - self._settings.closed_retention_us
+        self.unpack(self.packed.closed_before(before))
+        keys = [key for session_id in self._closed.expired(before) for key in checkpoint_keys(session_id, None)]
+        for session_id in [one.session_id for one in self._chats.values() if (one.closed_at or now) < before]:
+            if self._chats[session_id].state == STORED:
+                touched[session_id] = self._chats[session_id]
+                self._stored.expire(self._chats[session_id], now, builder)
+                continue
+            keys += checkpoint_keys(session_id, self._chats.pop(session_id))
+            self.remembered.drop(session_id)
+            touched.pop(session_id, None)
+        builder.delete_unwritten(keys)
