@@ -163,6 +163,27 @@ def test_a_server_that_dropped_is_not_named_any_more_when_its_chats_are_watched_
     play(scene())
 
 
+def test_a_server_that_was_left_alone_is_named_again_only_if_it_drops_again() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A, B)
+        drops_after(servers[A], "RequestJoin", chat=CHAT)
+        servers.follow(CHAT, A)
+        await asyncio.sleep(30)
+        losses = len(servers[A].joins)
+        assert servers.manager.unstable == {A: losses}
+        servers.follow(CHAT, B)
+        await asyncio.sleep(100)
+        assert (servers.where(CHAT), servers.manager.unstable) == (B, {})
+        await servers.joined(OTHER, A)
+        assert servers.manager.unstable == {}
+        [wire] = [one for one in servers[A].wires if not one.closed]
+        wire.drops()
+        await asyncio.sleep(0.1)
+        assert servers.manager.unstable == {A: losses + 1}
+
+    play(scene())
+
+
 def test_a_chat_that_is_logged_out_each_time_is_joined_again_later_and_later() -> None:
     async def scene() -> None:
         servers = VirtualServers(A)

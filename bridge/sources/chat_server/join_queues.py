@@ -106,6 +106,8 @@ class JoinQueues:
         if queue.task is None or queue.task.done():
             queue.task = asyncio.get_running_loop().create_task(self._work(queue), name=f"queue {session.server}")
             queue.task.add_done_callback(self._task_ended)
+        if not queue.sessions and not queue.links and session.lost_by != session.server:
+            queue.left_alone = True
         session.queue = queue
         queue.sessions[session.session_id] = session
         self._rate_limiter.waiting += 1

@@ -30,8 +30,9 @@ class ServerQueue:
     """The chats that wait to be joined at one server, its links, and the task that works through the queue.
 
     `not_before` is the monotonic time before which no further link is opened. `early_losses` counts, in a row, links
-    that were lost soon after their registration; they are remembered until `forgotten_at`. `look_at` is when to look
-    for unused links again.
+    that were lost soon after their registration; they are remembered until `forgotten_at`. `left_alone`: since the last
+    of them it was without chats and links, until one came that it had not dropped. `look_at` is when to look for
+    unused links again.
     """
 
     server: str
@@ -42,6 +43,7 @@ class ServerQueue:
     registered: asyncio.Event = field(default_factory=asyncio.Event)
     not_before: float = 0.0
     early_losses: int = 0
+    left_alone: bool = False
     forgotten_at: float = 0.0
     look_at: float = 0.0
 
@@ -70,6 +72,7 @@ class ServerQueue:
             self.early_losses = 0
             return False
         self.early_losses += 1
+        self.left_alone = False
         self.not_before = max(self.not_before, now + settings.pause_after(self.early_losses))
         self.forgotten_at = self.not_before + 2.0 * settings.longest
         return True
@@ -90,6 +93,11 @@ class ServerQueue:
         return ended and not self.sessions and not self.links and max(self.not_before, self.forgotten_at) <= now
 
     def is_stable(self, now: float, settings: ReconnectSettings) -> bool:
-        """Tell whether any of its links has been registered for long enough."""
+        """Tell whether any of its links has been registered for long enough, or nothing failed since it was left alone.
+
+        What was lost before it was left alone makes the pauses longer, but who comes then has lost nothing.
+        """
+        if self.left_alone:
+            return True
         since = [use.registered_at for use in self.links.values() if use.registered_at is not None]
         return any(now - at >= settings.stable_after for at in since)
