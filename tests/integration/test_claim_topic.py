@@ -39,7 +39,7 @@ def keys(*numbers: int) -> list[str]:
 async def read_up_to(claims: KafkaClaims, end: int) -> None:
     """Read until a marker is there, which Kafka writes after it has answered."""
     async with asyncio.timeout(20):
-        while (await claims.read({1: end - 1}))[1] != ([], end):
+        while (await claims.read({1: end - 1}))[1] != ([], end):  # noqa: ASYNC110 - of Kafka
             await asyncio.sleep(0.05)
 
 
@@ -147,7 +147,7 @@ def test_a_kept_client_ends_when_it_was_not_used_for_some_time_or_is_dropped_and
     async def scenario(settings: KafkaConnection) -> None:
         kept = KeptClient(settings, "kept", 10_000, _failed)
 
-        async def answers() -> object:
+        async def answers() -> aiokafka.client.AIOKafkaClient:
             async with kept.use() as client:
                 await client.fetch_all_metadata()
                 return client
