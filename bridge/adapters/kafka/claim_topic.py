@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
-from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.partition_consumer import partition_consumer
-from bridge.adapters.kafka.stopping import stop_consumer, stop_producer
+from bridge.adapters.kafka.calls import call, time_limit, unavailable
+from bridge.adapters.kafka.claim_reading import read_claims
+from bridge.adapters.kafka.kept_client import KeptClient
+from bridge.adapters.kafka.producer_ids import initialise
+from bridge.adapters.kafka.stopping import stop_producer
 from bridge.adapters.kafka.transaction_marks import answered_or
 from bridge.closings import Closings
 from bridge.errors import KafkaUnavailable
-from bridge.records.checkpoint_keys import is_claim_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from bridge.adapters.kafka.connection import KafkaConnection
     from bridge.capture.worker_ports import ClaimRecord, ProducerEpoch
 
 _SECONDS: Final = 10.0
-_READ_SECONDS: Final = 5.0
-"""Between two fetches of a partition: one that does not answer for so long is left out."""
 _IDLE_SECONDS: Final = 5.0
 """Claims are seldom written: the producer ends when there were none for so long."""
 _REQUEST_MS: Final = 10_000
-_POLL_MS: Final = 200
 _write_failed: Final = unavailable("cannot write a claim")
-_read_failed: Final = unavailable("cannot read claims")
+_read_failed: Final = unavailable("cannot read claims, or fence")
 _fence_failed: Final = unavailable("cannot fence a former holder")
 
 
@@ -42,6 +38,7 @@ class KafkaClaims:
         """Nothing connects before the first call."""
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
+        self._client = KeptClient(settings, "claims", _REQUEST_MS, _read_failed)
         self._starting = asyncio.Lock()
         self._writes = 0
         self._closings = Closings("release a producer of claims")
@@ -108,103 +105,33 @@ class KafkaClaims:
 
     async def read(self, since: Mapping[int, int]) -> Mapping[int, tuple[Sequence[ClaimRecord], int]]:
         """Read from these offsets to the high watermarks, so also beyond transactions that are open."""
-        topic = self._settings.topics.checkpoints
-        async with self._consumer() as consumer:
-            places = {TopicPartition(topic, partition): offset for partition, offset in since.items()}
-            with kafka_errors(_read_failed):
-                consumer.assign(list(places))
-            ends = await asyncio.gather(*(_end(consumer, at) for at in places))
-            unread = {at: end for at, end in zip(places, ends, strict=True) if end is not None}
-            for at, offset in places.items():
-                if at in unread:
-                    with kafka_errors(_read_failed):
-                        consumer.seek(at, offset)
-                else:
-                    with kafka_errors(_read_failed):
-                        consumer.pause(at)
-            return await _read(consumer, places, unread)
+        async with self._client.use() as client:
+            found = await read_claims(client, self._settings.topics.checkpoints, since)
+            if len(found) < len(since):
+                self._client.drop()
+            return found
 
     async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
-        """Start a producer with this transactional id, and stop it.
+        """Initialise this transactional id, without using it.
 
         No process of the bridge asks for the abort of a transaction. So Kafka aborts one only after it has raised the
         epoch of the id, as an initialisation does, and that fences, whether or not the abort is marked anywhere.
         """
-        settings = self._settings
-        producer = AIOKafkaProducer(
-            **{
-                "bootstrap_servers": settings.bootstrap_servers,
-                "client_id": f"chatbridge-{settings.group}-fence",
-                "request_timeout_ms": _REQUEST_MS,
-                **settings.client,
-                "transactional_id": transactional_id,
-                "transaction_timeout_ms": int(settings.transaction_timeout * 1000),
-                "acks": "all",
-                "enable_idempotence": True,
-            }
-        )
-        try:
-            async with time_limit(settings.transaction_timeout, "Kafka did not fence a former holder in time"):
-                initialise = _initialise(producer)
-                await answered_or(
-                    lambda found: found.aborted or (found.committed and found.epoch == abandoned),
-                    1,
-                    initialise,
-                    producer.client,
-                    transactional_id,
-                )
-        finally:
-            await stop_producer(producer)
+        seconds = self._settings.transaction_timeout
+        async with (
+            time_limit(seconds, "Kafka did not fence a former holder in time"),
+            self._client.use() as client,
+        ):
+            await answered_or(
+                lambda found: found.aborted or (found.committed and found.epoch == abandoned),
+                1,
+                call(initialise(client, transactional_id, int(seconds * 1000)), _fence_failed),
+                client,
+                transactional_id,
+            )
 
     async def close(self) -> None:
-        """Stop the producer, within seconds."""
+        """Stop the clients, within seconds."""
         self._drop(self._producer)
+        await self._client.close()
         await self._closings.ended()
-
-    @asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = partition_consumer(self._settings, "claims", "read_uncommitted")
-        try:
-            async with time_limit(_SECONDS, f"Kafka did not answer within {_SECONDS:g} s"):
-                await call(consumer.start(), _read_failed)
-            yield consumer
-        finally:
-            await stop_consumer(consumer)
-
-
-async def _initialise(producer: AIOKafkaProducer) -> None:
-    await call(producer.start(), _fence_failed)
-    # `begin_transaction` waits for the producer id; the broker never sees an empty transaction.
-    await call(producer.begin_transaction(), _fence_failed)
-    await call(producer.commit_transaction(), _fence_failed)
-
-
-async def _end(consumer: AIOKafkaConsumer, at: TopicPartition) -> int | None:
-    """Return the end of a partition; None if no leader tells it within seconds."""
-    with contextlib.suppress(KafkaUnavailable):
-        async with time_limit(_READ_SECONDS, "Kafka did not answer where a partition ends"):
-            found = await call(consumer.end_offsets([at]), _read_failed)
-            return int(found[at])
-    return None
-
-
-async def _read(
-    consumer: AIOKafkaConsumer, places: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
-) -> dict[int, tuple[list[ClaimRecord], int]]:
-    found: dict[TopicPartition, list[ClaimRecord]] = {at: [] for at in ends}
-    positions = {at: places[at] for at in ends}
-    loop = asyncio.get_running_loop()
-    heard = dict.fromkeys(ends, loop.time())
-    while unread := [at for at, end in ends.items() if positions[at] < end and loop.time() - heard[at] < _READ_SECONDS]:
-        fetched = await call(consumer.getmany(*unread, timeout_ms=_POLL_MS), _read_failed)
-        for at, records in fetched.items():
-            for record in records:
-                key = (record.key or b"").decode("utf-8", "replace")
-                if is_claim_key(key):
-                    found[at].append((key, None if record.value is None else record.value.decode("utf-8", "replace")))
-        for at in unread:
-            async with time_limit(_READ_SECONDS, "Kafka did not answer in time"):
-                position = await call(consumer.position(at), _read_failed)
-            if position > positions[at]:
-                positions[at], heard[at] = position, loop.time()
-    return {at.partition: (found[at], positions[at]) for at, end in ends.items() if positions[at] >= end}

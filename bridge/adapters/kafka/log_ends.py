@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _NO_REPLICA: Final = -1
 _UNCOMMITTED: Final = 0
 _LATEST: Final = -1
+_EARLIEST: Final = -2
 _STABLE_SECONDS: Final = 0.05
 
 
@@ -58,10 +59,19 @@ async def high_watermark(client: AIOKafkaClient, at: TopicPartition) -> int:
 
     aiokafka's consumers that read what is committed tell only the last stable offset.
     """
+    return await _offset(client, at, _LATEST)
+
+
+async def log_start(client: AIOKafkaClient, at: TopicPartition) -> int:
+    """Return where a partition begins. Raises the KafkaError of one request."""
+    return await _offset(client, at, _EARLIEST)
+
+
+async def _offset(client: AIOKafkaClient, at: TopicPartition, time: int) -> int:
     leader = client.cluster.leader_for_partition(at)
     if leader in (None, -1):
         raise LeaderNotAvailableError(at)
-    request = OffsetRequest(_NO_REPLICA, _UNCOMMITTED, [(at.topic, [(at.partition, _LATEST)])])
+    request = OffsetRequest(_NO_REPLICA, _UNCOMMITTED, [(at.topic, [(at.partition, time)])])
     response = await client.send(leader, request)
     [(_, [(_, code, _, offset)])] = response.topics
     if (error := for_code(code)) is not NoError:

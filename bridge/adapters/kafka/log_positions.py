@@ -15,7 +15,7 @@ from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavaila
 from bridge.adapters.kafka.log_ends import high_watermark, know_leaders, log_bounds, stable_end
 from bridge.adapters.kafka.partition_consumer import partition_consumer
 from bridge.adapters.kafka.rights import Right, denied, principal_of
-from bridge.adapters.kafka.stopping import stop_consumer
+from bridge.adapters.kafka.stopping import discard_consumer
 from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.adapters.kafka.topic_ids import FoundTopic, TopicIdsRequest, described_topics, found_topics
 from bridge.errors import KafkaUnavailable
@@ -134,7 +134,7 @@ class KafkaShardLogs:
             await call(consumer.start(), _failed)
             yield consumer
         finally:
-            await stop_consumer(consumer)
+            await discard_consumer(consumer)
 
 
 async def topics_there(

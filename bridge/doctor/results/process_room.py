@@ -20,9 +20,9 @@ _LEAST_LINKS: Final = 32
 _SHARED_CLIENTS: Final = 3
 """Of Kafka: the member of the group, the reader of stored transcripts, and what writes announcements from HTTP."""
 _CLAIM_CLIENTS: Final = 2
-"""They write and read claims while shards are taken."""
+"""One writes claims while shards are taken, the other reads them, and fences."""
 _OPENING_CONNECTIONS: Final = 2
-"""Of each shard while it is opened, which all may be at once: to read checkpoints, to look at logs, to fence.
+"""Of each shard while it is opened, which all may be at once: to read checkpoints, to look at logs.
 
 Measured with one broker, at rest and at most: 6 shards with one producer 6 and 23, 48 shards 6 and 56; with a producer
 for each shard 15 and 24, 99 and 123.

@@ -1,0 +1,109 @@
+"""A client for questions that come together: it is started with the first one, and ends some seconds after the last."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from bridge.adapters.kafka.aiokafka_internals import admin_client
+from bridge.adapters.kafka.calls import call, time_limit
+from bridge.adapters.kafka.stopping import stop_admin
+from bridge.closings import Closings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiokafka.client import AIOKafkaClient
+
+    from bridge.adapters.kafka.calls import Translate
+    from bridge.adapters.kafka.connection import KafkaConnection
+
+_IDLE_SECONDS: Final = 5.0
+_START_SECONDS: Final = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class _Kept:
+    """A client that is started, and how many use it now. `idle` is when it is dropped, if nobody uses it before."""
+
+    admin: AIOKafkaAdminClient
+    uses: int = 0
+    idle: asyncio.TimerHandle | None = None
+
+
+class KeptClient:
+    """One of aiokafka's clients, with at most two connections to each broker, for whatever is sent at the same time.
+
+    A client of its own for each question would connect twice for it: once to any broker, and once to the one asked.
+    """
+
+    def __init__(self, settings: KafkaConnection, name: str, request_ms: int, failed: Translate) -> None:
+        """Nothing connects before `use`. `name` ends the client id, after the group; `failed` is for its start."""
+        self._settings = settings
+        self._name = name
+        self._request_ms = request_ms
+        self._failed = failed
+        self._kept: _Kept | None = None
+        self._starting = asyncio.Lock()
+        self._closings = Closings("release a client")
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[AIOKafkaClient]:
+        """Give the client, started. Raises what `failed` raises, KafkaUnavailable when no broker answers in time."""
+        kept = await self._started()
+        kept.uses += 1
+        try:
+            yield admin_client(kept.admin)
+        finally:
+            kept.uses -= 1
+            if not kept.uses:
+                self._unused(kept)
+
+    def drop(self) -> None:
+        """Have the next use start another client. This one closes when nobody uses it: it would connect anew else."""
+        kept, self._kept = self._kept, None
+        if kept is not None and not kept.uses:
+            self._unused(kept)
+
+    async def close(self) -> None:
+        """Close the connections, within seconds; nobody uses them any more."""
+        self.drop()
+        await self._closings.ended()
+
+    def _unused(self, kept: _Kept) -> None:
+        if kept.idle is not None:
+            kept.idle.cancel()
+        if kept is self._kept:
+            kept.idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._drop_unused, kept)
+        else:
+            self._closings.begin(stop_admin(kept.admin))
+
+    def _drop_unused(self, kept: _Kept) -> None:
+        if kept is self._kept and not kept.uses:
+            self.drop()
+
+    async def _started(self) -> _Kept:
+        async with self._starting:
+            if self._kept is None:
+                settings = self._settings
+                admin = AIOKafkaAdminClient(
+                    **{
+                        "bootstrap_servers": settings.bootstrap_servers,
+                        "client_id": f"chatbridge-{settings.group}-{self._name}",
+                        "request_timeout_ms": self._request_ms,
+                        **settings.client,
+                    }
+                )
+                settings.open_clients.add(admin_client(admin))
+                try:
+                    async with time_limit(_START_SECONDS, f"Kafka did not answer within {_START_SECONDS:g} s"):
+                        await call(admin.start(), self._failed)
+                except BaseException:
+                    await stop_admin(admin)
+                    raise
+                self._kept = _Kept(admin)
+            return self._kept
