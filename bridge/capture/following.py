@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def follow(source: Source, chat: Chat) -> None:
     """Tell the source of a chat, or what a newer announcement says of it."""
-    source.follow(chat.session_id, tuple(chat.announcement.places()), chat.announcement.password)
+    told = chat.announcement
+    source.follow(chat.session_id, tuple(told.places()), told.password)
 
 
 def act(source: Source, plan: TransactionPlan) -> None:
