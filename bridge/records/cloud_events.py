@@ -36,21 +36,20 @@ def _source_header(source: str) -> Header:
 
 
 class CloudEvents:
-    """Headers for one epoch of a chat; `source` is the `ce_source` of all its records."""
+    """Headers for one epoch of a chat; `source` is the `ce_source` of all its records.
 
-    __slots__ = ("_epoch", "_escaped_id", "_source", "_subject")
+    `subject` is the session id, encoded.
+    """
+
+    __slots__ = ("_epoch", "_escaped_id", "_source", "_subject", "subject")
 
     def __init__(self, session_id: str, source: str, epoch: int) -> None:
         """Make the headers that all records of the chat have."""
         self._escaped_id = escaped(session_id)
         self._epoch = epoch
         self._source = _source_header(source)
-        self._subject = ("ce_subject", session_id.encode())
-
-    @property
-    def subject(self) -> bytes:
-        """The session id, encoded."""
-        return self._subject[1]
+        self.subject = session_id.encode()
+        self._subject = ("ce_subject", self.subject)
 
     def of_event(self, kind: str, record_id: bytes, at: Header) -> Headers:
         """Return the headers of an event record; `at` is `time_header` of occurredAt, else of observedAt."""

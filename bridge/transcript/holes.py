@@ -33,6 +33,7 @@ _LAST_ID: Final = 2**63 - 1
 NO_GAPS: Final[list[Gap]] = []
 NO_NUMBERS: Final[list[int]] = []
 _NO_IDS: Final = IdRanges()
+_NONE_WITHDRAWN: Final[AbstractSet[int]] = frozenset()
 
 
 class Absence(NamedTuple):
@@ -75,7 +76,7 @@ class Holes:
         self.absence = absence
         self.highest = -1
         """The highest id that a gap names as missing; -1 when there is none."""
-        self.withdrawn: AbstractSet[int] = frozenset()
+        self.withdrawn: AbstractSet[int] = _NONE_WITHDRAWN
         """Ids whose event could not be published."""
         for gap in self._filled:
             self._name(gap)
