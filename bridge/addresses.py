@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 _PORT_DIGITS: Final = 5
@@ -28,6 +29,7 @@ def split_address(address: str) -> tuple[str, int]:
     return host, number
 
 
+@lru_cache(maxsize=1024)  # all chats of a server share one text
 def joined_address(host: str, port: int) -> str:
     """Return `host:port`, an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

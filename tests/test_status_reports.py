@@ -9,6 +9,7 @@ import msgspec
 
 from bridge.adapters.kafka.connection_causes import Cause
 from bridge.adapters.kafka.connection_codes import KAFKA_REFUSES
+from bridge.announcement import encode
 from bridge.capture.chat_facts import GapRecorded, Quarantined, Resumed
 from bridge.capture.readiness_codes import DRAINING, JOINS_PAUSED, SHARD_OPENING
 from bridge.connection_watch import KafkaProblemBegan
@@ -262,9 +263,8 @@ def test_a_session_password_is_in_no_report() -> None:
         world.kafka.announce(0)
         await asyncio.sleep(1.0)
         chat = shard.store.chats[CHAT]
-        chat.announcement = msgspec.structs.replace(
-            chat.announcement, password="not-to-be-shown", tenant="a-tenant", user_data={"k": "a-value"}
-        )
+        told = {"password": "not-to-be-shown", "tenant": "a-tenant", "user_data": {"k": "a-value"}}
+        chat.announced = encode(msgspec.structs.replace(chat.announcement, **told))
         await asyncio.sleep(2.0)
         text = msgspec.json.encode(await world.report()).decode()
         assert CHAT in text

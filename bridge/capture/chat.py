@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from bridge.announcement import UNKNOWN_HOST, Announcement, attributes_of, encode, merged, rewritten
+from bridge.announcement import UNKNOWN_HOST, Announcement, attributes_of, encode, merged, parse, rewritten
 from bridge.capture.outputs import ChatOutput, gaps_of
 from bridge.errors import AttributesTooDeep, IllegalTransition, Problem, UnreadableAnnouncement
 from bridge.records.checkpoint_parts import CheckpointParts  # noqa: TC001 - the compiled form looks it up
@@ -58,8 +58,9 @@ class Chat:
 
     `closed_at` in us since 1970 UTC, None while it is followed; of one that is STORED, when something of it came last.
     `ended_at` is the time of the last event of one that was never followed, None where it is not known; same unit.
-    `outputs` are where its records go; `parts` says what of its checkpoint is written. `announced` is the JSON of
-    `announcement`; `start_text` the session's start as the source last wrote it. `decisive` are the paths of user data
+    `outputs` are where its records go; `parts` says what of its checkpoint is written. `announced` is the JSON of its
+    announcement, `told` what `parse` returns for it, which is kept only as long as it is needed often, or there is no
+    JSON; `start_text` the session's start as the source last wrote it. `decisive` are the paths of user data
     that decide which outputs take it. `missing_outputs` are names of others in which it has records and no last one, as
     of its checkpoint when it was restored: the settings lack them.
     """
@@ -67,7 +68,7 @@ class Chat:
     transcript: Transcript
     outputs: list[ChatOutput]
     parts: CheckpointParts
-    announcement: Announcement
+    told: Announcement | None
     announced: bytes
     state: str = FOLLOWED
     closed_at: int | None = None
@@ -77,7 +78,7 @@ class Chat:
     ended_at: int | None = None
     decisive: tuple[str, ...] = ()
     missing_outputs: tuple[str, ...] = ()
-    _marked: tuple[str, int | None, str, Announcement | None, bytes] = (FOLLOWED, None, "", None, b"")
+    _marked: tuple[str, int | None, str, Announcement | None, bytes] | None = None
 
     def __post_init__(self) -> None:
         """Find out which outputs take it; those that take a part since a restart remember what they hold."""
@@ -88,11 +89,22 @@ class Chat:
             if one.first and one.held is None and (one.output.where is not None or one.output.ended):
                 certified = None if self.state in OPEN else self.transcript.sequence
                 one.hold(self.transcript.certificate(), certified=certified)
+        self._forget_told()
 
     @property
     def session_id(self) -> str:
         """The chat's id."""
         return self.transcript.session_id
+
+    @property
+    def announcement(self) -> Announcement:
+        """What was announced, all announcements taken together. Takes some microseconds."""
+        return parse(self.announced) if self.told is None else self.told
+
+    def _forget_told(self) -> None:
+        """Keep only the JSON of the announcement, unless events are compared with it."""
+        if self.announced and not self.decisive:
+            self.told = None
 
     @property
     def outgrown(self) -> bool:
@@ -108,35 +120,48 @@ class Chat:
 
         User data of a chat that is over are forgotten; those of one whose announcement is awaited are not known.
         """
-        told: dict[str, str] | None = attributes_of(self.announcement)
-        if self.state == OVER or (not told and self.announcement.host == UNKNOWN_HOST):
-            told = None
+        told: dict[str, str] | None = None
+        if self.state != OVER and any(one.output.where is not None for one in self.outputs):
+            announcement = self.announcement
+            told = attributes_of(announcement)
+            if not told and announcement.host == UNKNOWN_HOST:
+                told = None
         for one in self.outputs:
             one.select(self.transcript.facts.tenant, told)
 
     def mark(self) -> None:
         """Remember this moment for `undo`."""
         self.transcript.mark()
-        self._marked = (self.state, self.closed_at, self.start_text, self.announcement, self.announced)
+        self._marked = (self.state, self.closed_at, self.start_text, self.told, self.announced)
         for one in self.outputs:
             one.mark()
 
+    def checkpointed(self, at: int | None) -> None:
+        """Remember the time of its last checkpoint, in us since 1970 UTC; there is no `undo` behind it."""
+        self.transcript.checkpointed(at)
+        self._marked = None
+        for one in self.outputs:
+            one.checkpointed()
+
     def undo(self) -> None:
         """Go back to the last `mark`: what was made of an input that failed half-way is forgotten."""
-        self.transcript.undo()
-        self.state, self.closed_at, self.start_text, announcement, self.announced = self._marked
+        self.transcript.undo()  # raises if there is no mark
+        if self._marked is None:
+            return
+        self.state, self.closed_at, self.start_text, told, announced = self._marked
         for one in self.outputs:
             one.undo()
-        if announcement is not None and announcement is not self.announcement:
-            self.announcement = announcement
+        if announced is not self.announced:
+            self.told, self.announced = told, announced
             self.select()
 
     def announced_again(self, newer: Announcement, raw: bytes) -> None:
         """Take over what a newer announcement, parsed from `raw`, says; the rest stays as it was announced before."""
-        self.announcement = merged(self.announcement, newer)
-        self.announced = rewritten(self.announcement, raw)
-        self.transcript.learn(tenant=self.announcement.tenant)
+        self.told = both = merged(self.announcement, newer)
+        self.announced = rewritten(both, raw)
+        self.transcript.learn(tenant=both.tenant)
         self.select()
+        self._forget_told()
 
     def learn_user_data(self, event: ChatEvent) -> None:
         """Take over what an event says of the user data that decide which outputs take the chat: the last value counts.
@@ -149,7 +174,8 @@ class Chat:
             values, _ = flatten(event.user_data)
         except AttributesTooDeep:  # its record says so
             return
-        known = self.announcement.user_data
+        announcement = self.announcement
+        known = announcement.user_data
         told = {
             name: value
             for name, value in values.items()
@@ -157,9 +183,9 @@ class Chat:
         }
         if told.items() <= known.items():
             return
-        newer = structs.replace(self.announcement, user_data={**known, **told})
+        newer = structs.replace(announcement, user_data={**known, **told})
         with contextlib.suppress(UnreadableAnnouncement):
-            self.announcement, self.announced = newer, encode(newer)
+            self.told, self.announced = newer, encode(newer)
             self.select()
 
     def look_ahead(self, later: LaterTexts) -> None:

@@ -46,7 +46,7 @@ def checkpoint_of(
         offsets=offsets_of(chat.outputs),
         numbers=numbers_of(chat.outputs) if chat.whole else {},
     )
-    transcript.checkpointed(head.observed_at)
+    chat.checkpointed(head.observed_at)
     if not chat.whole:
         deleted = [(key, None) for key in chat.parts.forgotten()]
         if not chat.addressable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bridge.capture.chat import FOLLOWED
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
 
 def follow(source: Source, chat: Chat) -> None:
     """Tell the source of a chat, or what a newer announcement says of it."""
-    source.follow(chat.session_id, tuple(chat.announcement.places()), chat.announcement.password)
+    told = chat.announcement
+    source.follow(chat.session_id, _same(tuple(told.places())), told.password)
+
+
+@lru_cache(maxsize=1024)
+def _same(places: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the places that are equal, as other chats have them."""
+    return places
 
 
 def act(source: Source, plan: TransactionPlan) -> None:

@@ -7,6 +7,7 @@ own affair. What the fold decides is the same for all: a chat's sequences are th
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - the compiled form looks it up
+from collections.abc import Set as AbstractSet  # noqa: TC003 - the compiled form looks it up
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ from bridge.records.output_chains import (
     gap_in_output,
     gap_of_beginning,
 )
+from bridge.records.split_numbers import SplitNumbers
 from bridge.records.watch_blocks import NO_OFFSETS
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint import CheckpointHead
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.selection import Where
-    from bridge.records.split_numbers import SplitNumbers
     from bridge.records.watch_blocks import ChainOffsets
     from bridge.transcript.entries import Certificate, Entry
     from bridge.transcript.ranges import IdRanges
@@ -79,6 +80,10 @@ class Output:
 def log_topics(outputs: Iterable[Output]) -> dict[str, str]:
     """Return the topics of outputs whose logs a shard looks at: kind of topic -> its name."""
     return {output.log_kind(kind): output.topics[kind] for output in outputs for kind in ("events", "sessions")}
+
+
+_Mark = tuple[bytes, SplitNumbers, int, int, bool, bool, HeldRecords | None, int]
+_NONE: Final[AbstractSet[int | None]] = frozenset()
 
 
 class ChatOutput:
@@ -137,7 +142,8 @@ class ChatOutput:
         self.told = True
         self.plain = True
         self.gaps = list(gaps)
-        self._lacking = {gap.event_id for gap in self.gaps}
+        self._lacking: AbstractSet[int | None] = _lacking(self.gaps)
+        self._marked: _Mark | None = None
         self.mark()
 
     def select(self, tenant: str | None, attributes: Mapping[str, str] | None) -> None:
@@ -206,8 +212,14 @@ class ChatOutput:
         at = (recorder.head, recorder.numbers, self.first, self.last, self.certified, self.told, held, len(self.gaps))
         self._marked = at
 
+    def checkpointed(self) -> None:
+        """Forget the last `mark`."""
+        self._marked = None
+
     def undo(self) -> None:
-        """Go back to the last `mark`."""
+        """Go back to the last `mark`; to be called after one only."""
+        if self._marked is None:
+            raise RuntimeError("there is no mark to go back to")
         recorder = self.recorder
         recorder.head, recorder.numbers, self.first, self.last, self.certified, self.told, self.held, gaps = (
             self._marked
@@ -215,7 +227,7 @@ class ChatOutput:
         if self.held is not None:
             self.held.undo()
         del self.gaps[gaps:]
-        self._lacking = {gap.event_id for gap in self.gaps}
+        self._lacking = _lacking(self.gaps)
         self._settle_plain()
 
     def lacks(self, event_id: int) -> bool:
@@ -237,7 +249,7 @@ class ChatOutput:
 
     def _instead(self, own: OutputGap, instead: Entry) -> Entry:
         self.gaps.append(own)
-        self._lacking.add(own.event_id)
+        self._lacking = self._lacking | {own.event_id}
         return instead
 
     def certificate(self, certificate: Certificate, partition: int) -> Certificate:
@@ -313,6 +325,10 @@ def offsets_of(outputs: Sequence[ChatOutput]) -> list[ChainOffsets]:
         elif one.first:
             found.append(one.offsets.known)
     return found
+
+
+def _lacking(gaps: list[OutputGap]) -> AbstractSet[int | None]:
+    return frozenset([gap.event_id for gap in gaps]) if gaps else _NONE
 
 
 def _first_chain(one: ChatOutput) -> bool:

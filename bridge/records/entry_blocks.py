@@ -52,7 +52,7 @@ class EntryBlocks(NamedTuple):
 class EntryEncoder:
     """Encodes the entries of one epoch of a chat; the session is on every record, and seldom changes."""
 
-    __slots__ = ("_epoch", "_epoch_bytes", "_escaped_id", "_facts", "_session", "_session_id_text", "_site", "events")
+    __slots__ = ("_epoch", "_epoch_bytes", "_escaped_id", "_facts", "_id_length", "_session", "_site", "events")
 
     def __init__(self, session_id: str, site: str, source: str, epoch: int) -> None:
         """`site` and `source` are those of the installation."""
@@ -60,7 +60,7 @@ class EntryEncoder:
         self._epoch = epoch
         self._epoch_bytes = long(epoch)
         self._escaped_id = escaped(session_id)
-        self._session_id_text = text(session_id)
+        self._id_length = long(len(self.events.subject))
         self._site = site
         self._facts: SessionFacts | None = None
         self._session = b""
@@ -84,7 +84,8 @@ class EntryEncoder:
             times, header = (_NO_TIMES, time_header(entry.observed_at)) if at is None else _times(at)
         begin = (
             data(raw_id),
-            self._session_id_text,
+            self._id_length,
+            self.events.subject,
             own_id,
             self._epoch_bytes,
             long(entry.sequence),

@@ -28,8 +28,9 @@ _ESCAPES: Final = str.maketrans({"%": "%25", ":": "%3A", "~": "%7E", "#": "%23"}
 
 
 def escaped(session_id: str) -> str:
-    """Return a session id as it stands in ids of records."""
-    return session_id.translate(_ESCAPES)
+    """Return a session id as it stands in ids of records: the same object, if it has nothing to escape."""
+    found = session_id.translate(_ESCAPES)
+    return session_id if found == session_id else found
 
 
 def event_id(session: str, number: int) -> str:

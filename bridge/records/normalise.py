@@ -7,6 +7,7 @@ the session and the parties are on every record, and seldom change.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import UnreadableMessage
@@ -34,6 +35,8 @@ from bridge.records.typing_previews import is_typing, without_preview
 from bridge.transcript import entries as kinds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.records.cloud_events import Headers
     from bridge.records.entry_blocks import EntryBlocks
     from bridge.records.field_texts import FieldTexts
@@ -53,6 +56,11 @@ _ID_REUSED: Final = optional_text(kinds.ID_REUSED)
 _NUMBER: Final = "an event with a number beyond 64 bits"
 _TEXT: Final = "an event with a text that is no Unicode"
 _VISIBILITIES: Final = {word: optional_text(word) for word in ("ALL", "INT", "VIP")}
+
+
+@lru_cache(maxsize=64)  # one for each output, which all chats share
+def _rule_set_text(rule_set: str) -> bytes:
+    return optional_text(rule_set)
 
 
 @dataclass(slots=True, frozen=True)
@@ -109,13 +117,12 @@ class ChatRecorder:
     def __init__(self, session_id: str, recording: Recording, head: bytes | None = None, epoch: int = 0) -> None:
         """Start the chain of an epoch, or continue after the record whose hash is `head`."""
         self.head = genesis(session_id, epoch) if head is None else head
-        self.redacted: list[tuple[str, int]] = []
+        self.redacted: Sequence[tuple[str, int]] = ()
         self.numbers: SplitNumbers = ()
         self.later = NOTHING_LATER
         self._numbers: SplitNumbers = ()  # as of the record that is being made
         self._epoch = epoch
         self._escaped_id = escaped(session_id)
-        self.key = session_id.encode()
         self._schemas = recording.schemas
         self._rules = recording.redactor
         self._redactor: FieldTexts = self._rules
@@ -124,6 +131,7 @@ class ChatRecorder:
             self._redactor = self._sealed = SealedFields(session_id, recording.redactor, recording.keys)
         self._site = recording.site
         self._entries = EntryEncoder(session_id, recording.site, recording.source, epoch)
+        self.key = self._entries.events.subject
         self._parties = PartyBlocks(self._redactor)
         self._take_rules()
 
@@ -185,7 +193,7 @@ class ChatRecorder:
             )
         else:
             content = self._content(entry, event, blocks.record_id, done)
-        self.redacted = [(one.rule, one.times) for one in done] if done else []
+        self.redacted = [(one.rule, one.times) for one in done] if done else ()
         return b"".join(
             (
                 blocks.begin,
@@ -199,7 +207,7 @@ class ChatRecorder:
     def _take_rules(self) -> None:
         """Make the next records under the rules as they are: pseudonyms may have another key now."""
         self._rule_set = self._rules.rule_set
-        self._rule_set_text = optional_text(self._rule_set)
+        self._rule_set_text = _rule_set_text(self._rule_set)
         self._parties.forget()
 
     def _content(self, entry: Entry, event: ChatEvent, own_id: str, done: list[Redaction]) -> tuple[bytes, ...]:

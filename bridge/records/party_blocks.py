@@ -14,34 +14,57 @@ if TYPE_CHECKING:
     from bridge.records.redactor import Redaction
     from bridge.transcript.entries import Party
 
-_KNOWN_PARTIES: Final = 64
+_KNOWN_PARTIES: Final = 16
 
 
 class PartyBlocks:
     """Encodes parties, redacted, and remembers what became of them."""
 
-    __slots__ = ("_known", "_redactor")
+    __slots__ = ("_blocks", "_done", "_parties", "_redactor")
 
     def __init__(self, redactor: FieldTexts) -> None:
         """Know no party yet."""
-        self._known: dict[str, tuple[Party, bytes, list[Redaction]]] = {}
+        # Lists, as a chat has few parties: a dictionary of them takes three times the memory.
+        self._parties: list[Party] = []
+        self._blocks: list[bytes] = []
+        self._done: dict[bytes, list[Redaction]] | None = None  # by block, of those in which anything was redacted
         self._redactor = redactor
 
     def forget(self) -> None:
         """Encode every party again: the rules have changed."""
-        self._known.clear()
+        self._parties, self._blocks, self._done = [], [], None
 
     def block(self, party: Party | None, done: list[Redaction]) -> bytes:
         """Return the field `party` of an event encoded, and append to `done` what was redacted in it."""
         if party is None:
             return NULL
-        kept = self._known.get(party.user_id)
-        if kept is None or (kept[0] is not party and kept[0] != party):
-            kept = self._keep(party)
-        done += kept[2]
-        return kept[1]
+        at = 0
+        for known in self._parties:
+            if known is party:
+                break
+            at += 1
+        else:
+            at = self._place(party)
+        block = self._blocks[at]
+        if self._done is not None:
+            done += self._done.get(block, ())
+        return block
 
-    def _keep(self, party: Party) -> tuple[Party, bytes, list[Redaction]]:
+    def _place(self, party: Party) -> int:
+        """Return where the block of a party is that is not known, or known as another object."""
+        for at, known in enumerate(self._parties):
+            if known.user_id == party.user_id:
+                if known != party:
+                    self._parties[at], self._blocks[at] = party, self._encoded(party)
+                return at
+        if len(self._parties) >= _KNOWN_PARTIES:
+            self.forget()  # P6: a flood of parties costs time, not memory
+        block = self._encoded(party)
+        self._parties.append(party)
+        self._blocks.append(block)
+        return len(self._blocks) - 1
+
+    def _encoded(self, party: Party) -> bytes:
         done: list[Redaction] = []
         redactor = self._redactor
         shown = replace(
@@ -51,7 +74,7 @@ class PartyBlocks:
             protocol_type=redactor.word("party.protocolType", party.protocol_type, PROTOCOL_TYPES, done),
             person_id=party.person_id and redactor.text("party.personId", party.person_id, done),
         )
-        if len(self._known) >= _KNOWN_PARTIES and party.user_id not in self._known:
-            self._known.clear()  # P6: a flood of parties costs time, not memory
-        kept = self._known[party.user_id] = (party, SOME + party_block(shown), done)
-        return kept
+        block = SOME + party_block(shown)
+        if done:
+            self._done = {**(self._done or {}), block: done}
+        return block

@@ -91,7 +91,7 @@ class Outlines:
         """Start from what `stored` returned; None: keep none."""
         self.kept = stored is not None
         self._blocks = dict(stored or {})
-        self._marked: dict[int, bytes] = {}
+        self._marked: dict[int, bytes] | None = None  # None: nothing has changed since then
         self._last_block: int | None = None
         self._last_at = 0
 
@@ -130,6 +130,8 @@ class Outlines:
         outlines = list(each_outline(block, packed))
         others = [one for one in outlines if one.event_id != event_id]
         if len(others) < len(outlines):
+            if self._marked is None:
+                self._marked = {}
             self._marked.setdefault(block, packed)
             del self._blocks[block]
             self._last_block = None
@@ -139,7 +141,9 @@ class Outlines:
     def _append(self, event_id: int, shape: int, at: int, numbers: tuple[int, ...]) -> None:
         block, place = divmod(event_id, BLOCK_IDS)
         packed = self._blocks.get(block, b"")
-        if block not in self._marked:
+        if self._marked is None:
+            self._marked = {block: packed}
+        elif block not in self._marked:
             self._marked[block] = packed
         if block != self._last_block:
             self._last_block, self._last_at = block, 0
@@ -154,12 +158,11 @@ class Outlines:
 
     def mark(self) -> None:
         """Remember this moment for `undo`."""
-        if self._marked:
-            self._marked = {}
+        self._marked = None
 
     def undo(self) -> None:
         """Go back to the last `mark`."""
-        for block, packed in self._marked.items():
+        for block, packed in (self._marked or {}).items():
             self._blocks[block] = packed
             if not packed:
                 del self._blocks[block]

@@ -49,8 +49,8 @@ class Fingerprints:
             for block, prints in (stored or {}).items()
         }
         highest = ids.maximum
-        self._changed = set() if highest is None else {block_of(highest)}
-        self._marked: dict[int, bytes | None] = {}
+        self._changed = [] if highest is None else [block_of(highest)]  # some may stand there more than once
+        self._marked: dict[int, bytes | None] | None = None  # None: nothing has changed since then
         self._read: tuple[int, dict[int, bytes]] | None = None  # the block that was read last
 
     def __len__(self) -> int:
@@ -111,9 +111,12 @@ class Fingerprints:
 
     def _replace(self, block: int, prints: bytes) -> None:
         """Replace all of a block; one without fingerprints is none."""
-        if block not in self._marked:
+        if self._marked is None:
+            self._marked = {block: self._blocks.get(block)}
+        elif block not in self._marked:
             self._marked[block] = self._blocks.get(block)
-        self._changed.add(block)
+        if not self._changed or self._changed[-1] != block:
+            self._changed.append(block)
         self._read = None
         if prints:
             self._blocks[block] = prints
@@ -124,13 +127,12 @@ class Fingerprints:
 
     def mark(self) -> None:
         """Remember this moment for `undo`."""
-        if self._marked:
-            self._marked = {}
+        self._marked = self._read = None
         self.outlines.mark()
 
     def undo(self) -> None:
         """Go back to the last `mark`. A block that was changed since then still counts as changed."""
-        for block, prints in self._marked.items():
+        for block, prints in (self._marked or {}).items():
             if prints is None:
                 self._blocks.pop(block, None)
             else:
@@ -155,13 +157,13 @@ class Fingerprints:
         With `again` all others. Not to be called when none is kept.
         """
         if again:
-            self._changed.update(self._blocks)
+            self._changed += self._blocks
         highest = self._ids.maximum
         if highest is None:
             return None, []
         still_open = block_of(highest)
         closed: list[IdBlock] = []
-        if len(self._changed) != 1 or still_open not in self._changed:
-            closed = [self._block(one) for one in sorted(self._changed - {still_open}) if one in self._blocks]
-            self._changed = {still_open}  # until it is returned as a closed one
+        if len(self._changed) != 1 or self._changed[0] != still_open:
+            closed = [self._block(one) for one in sorted({*self._changed} - {still_open}) if one in self._blocks]
+            self._changed = [still_open]  # until it is returned as a closed one
         return self._block(still_open) if still_open in self._blocks else None, closed

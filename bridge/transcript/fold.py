@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bridge.transcript.summary import Summary
     from bridge.transcript.updates import TranscriptUpdate
 
+_Mark = tuple[TranscriptState, int, dict[str, int], tuple[list[int], list[int]]]
 _event_id: Final = attrgetter("event_id")
 MAX_HOLES: Final = 10_000
 """Limit for ranges of ids, for gaps, and for amended ids; a chat with more of them has `outgrown` its checkpoints."""
@@ -40,15 +41,7 @@ MAX_HOLES: Final = 10_000
 class Transcript(StoredFold):
     """One chat."""
 
-    __slots__ = (
-        "_counts",
-        "_fields",
-        "_fingerprints",
-        "_marked",
-        "_parties",
-        "_sequence",
-        "_version",
-    )
+    __slots__ = ("_counts", "_fields", "_fingerprints", "_marked", "_parties", "_sequence", "_version")
 
     def __init__(self, state: TranscriptState, fields: tuple[EventField, ...] = EVENT_FIELDS) -> None:
         """Go on from a state: a fresh one holds just the facts, a restored one comes from a checkpoint.
@@ -61,6 +54,7 @@ class Transcript(StoredFold):
         self._sequence = state.sequence
         self._counts = dict(state.counts)
         self._remember(state)
+        self._marked: _Mark | None = None
         self.mark()
 
     def _remember(self, state: TranscriptState) -> None:
@@ -118,8 +112,10 @@ class Transcript(StoredFold):
         return self._memory.kept()
 
     def checkpointed(self, at: int | None) -> None:
-        """Remember the time of the chat's last checkpoint, in us since 1970 UTC."""
+        """Remember the time of the chat's last checkpoint, in us since 1970 UTC; there is no `undo` behind it."""
         self._memory.watching.seen_at = at
+        self._marked = None
+        self._fingerprints.mark()
 
     def take_blocks(self, *, again: bool = False) -> tuple[IdBlock | None, list[IdBlock]]:
         """Return the open block of ids, if it is there; of others what changed since the last call, or all `again`."""
@@ -144,7 +140,9 @@ class Transcript(StoredFold):
         self._marked = (self._memory.kept(), self._sequence, self._counts.copy(), self._delivered.edges())
 
     def undo(self) -> None:
-        """Go back to the last `mark`, whatever an exception has left behind."""
+        """Go back to the last `mark`, whatever an exception has left behind; to be called after one only."""
+        if self._marked is None:
+            raise RuntimeError("there is no mark to go back to")
         state, self._sequence, counts, edges = self._marked
         state.seen_at = self._memory.watching.seen_at  # no input changes it
         self._counts = counts.copy()
@@ -316,7 +314,7 @@ class Transcript(StoredFold):
             self._memory.masked += 1
             return []
         count = self._memory.amendments.get(event.event_id, 0) + 1
-        self._memory.amendments[event.event_id] = count
+        self._memory.amendments = {**self._memory.amendments, event.event_id: count}
         reused = result is Comparison.ANOTHER
         self._memory.reused += reused
         self._memory.amended += not reused

@@ -23,12 +23,17 @@ from bridge.transcript.ranges import IdRanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from bridge.errors import Problem
     from bridge.transcript.entries import Entry
     from bridge.transcript.stored_updates import StoredUpdate
 
 _LAST_ID: Final = 2**63 - 1
+NO_GAPS: Final[list[Gap]] = []
+NO_NUMBERS: Final[list[int]] = []
+_NO_IDS: Final = IdRanges()
+_NONE_WITHDRAWN: Final[AbstractSet[int]] = frozenset()
 
 
 class Absence(NamedTuple):
@@ -41,6 +46,7 @@ class Absence(NamedTuple):
 class Holes:
     """The GAPs of a chat. `absence` is the one that is not over yet."""
 
+    # Most chats have no gap: what is empty is the same object for all, and every change makes a new list.
     __slots__ = (
         "_covered",
         "_filled",
@@ -61,40 +67,40 @@ class Holes:
         filled_sequences: Iterable[int] = (),
     ) -> None:
         """Start from what the properties of these names returned; the sequences of `filled` may be fewer."""
-        self._gaps: list[Gap] = []
-        self._sequences: list[int] = []
-        self._filled = list(filled)
+        self._gaps = [*gaps] or NO_GAPS
+        self._sequences = [*sequences] or NO_NUMBERS
+        self._filled = [*filled] or NO_GAPS
         told = list(filled_sequences)[: len(self._filled)]
-        self._filled_sequences = [*told, *[0] * (len(self._filled) - len(told))]
-        self._covered = IdRanges()
+        self._filled_sequences = [*told, *[0] * (len(self._filled) - len(told))] or NO_NUMBERS
+        self._covered = _NO_IDS
         self.absence = absence
         self.highest = -1
         """The highest id that a gap names as missing; -1 when there is none."""
-        self.withdrawn: set[int] = set()
+        self.withdrawn: AbstractSet[int] = _NONE_WITHDRAWN
         """Ids whose event could not be published."""
         for gap in self._filled:
             self._name(gap)
-        for gap, sequence in zip(gaps, sequences, strict=True):
-            self.add(gap, sequence)
+        for gap, _ in zip(self._gaps, self._sequences, strict=True):
+            self._name(gap)
 
     @property
     def gaps(self) -> list[Gap]:
-        """All gaps that no snapshot or stored transcript has filled, in order. Not to be changed by the caller."""
+        """All gaps that no snapshot or stored transcript has filled, in order. The list never changes."""
         return self._gaps
 
     @property
     def sequences(self) -> list[int]:
-        """The sequences of the records of `gaps`. Not to be changed by the caller."""
+        """The sequences of the records of `gaps`. The list never changes."""
         return self._sequences
 
     @property
     def filled(self) -> list[Gap]:
-        """The gaps that a snapshot or stored transcript has filled, in order. Not to be changed by the caller."""
+        """The gaps that a snapshot or stored transcript has filled, in order. The list never changes."""
         return self._filled
 
     @property
     def filled_sequences(self) -> list[int]:
-        """The sequences of the records of `filled`, 0 where one is not known. Not to be changed by the caller."""
+        """The sequences of the records of `filled`, 0 where one is not known. The list never changes."""
         return self._filled_sequences
 
     def __len__(self) -> int:
@@ -107,38 +113,45 @@ class Holes:
 
     def add(self, gap: Gap, sequence: int) -> None:
         """Remember a gap that was told by the record with this sequence."""
-        self._gaps.append(gap)
-        self._sequences.append(sequence)
+        self._gaps, self._sequences = [*self._gaps, gap], [*self._sequences, sequence]
         self._name(gap)
 
     def _name(self, gap: Gap) -> None:
         low, high = gap.from_event_id, gap.to_event_id
         if low is None or high is None:
             return
+        if self._covered is _NO_IDS:
+            self._covered = IdRanges()
         self._covered.add_range(low, high)
         self.highest = max(self.highest, high)
         if gap.code in WITHDRAWN:
-            self.withdrawn.add(low)
+            self.withdrawn = self.withdrawn | {low}
 
     def rejoined(self, *, last: bool = True) -> list[tuple[int, int]]:
         """Note that a snapshot came: gaps that were to last until then are filled, with its last part.
 
         Return (first id that may have been missing, sequence of the gap's record) of each of them.
         """
-        told = list(zip(self._gaps, self._sequences, strict=True))
-        self._gaps, self._sequences = [], []
         ended: list[tuple[int, int]] = []
-        for gap, sequence in told:
-            until_joined = gap.to_event_id is None and gap.code in UNTIL_JOINED
-            if until_joined:
-                ended.append((gap.from_event_id or 0, sequence))
-            if until_joined and last:
-                self._filled.append(gap)
-                self._filled_sequences.append(sequence)
-            else:
-                self._gaps.append(gap)
-                self._sequences.append(sequence)
+        places: set[int] = set()
+        for place, gap in enumerate(self._gaps):
+            if gap.to_event_id is None and gap.code in UNTIL_JOINED:
+                ended.append((gap.from_event_id or 0, self._sequences[place]))
+                places.add(place)
+        if last:
+            self._fill(places)
         return ended
+
+    def _fill(self, places: set[int]) -> None:
+        """Take the gaps at these places as filled."""
+        if not places:
+            return
+        gaps, sequences, closed = self._gaps, self._sequences, sorted(places)
+        others = [place for place in range(len(gaps)) if place not in places]
+        self._gaps = [gaps[place] for place in others] or NO_GAPS
+        self._sequences = [sequences[place] for place in others] or NO_NUMBERS
+        self._filled = [*self._filled, *(gaps[place] for place in closed)]
+        self._filled_sequences = [*self._filled_sequences, *(sequences[place] for place in closed)]
 
     def name_filled(self, entries: Iterable[Entry], ended: list[tuple[int, int]]) -> None:
         """Say of each new event which GAP it fills; `ended` is what `rejoined` or `open_ended` returned for the same.
@@ -215,11 +228,7 @@ class Holes:
     def close(self, covered: Iterable[int], reach: int) -> None:
         """Take the gaps with these sequences as filled; nothing up to the id `reach` is missed by an absence."""
         closed = frozenset(covered)
-        told = list(zip(self._gaps, self._sequences, strict=True))
-        self._gaps = [gap for gap, at in told if at not in closed]
-        self._sequences = [at for _, at in told if at not in closed]
-        self._filled += [gap for gap, at in told if at in closed]
-        self._filled_sequences += [at for _, at in told if at in closed]
+        self._fill({place for place, sequence in enumerate(self._sequences) if sequence in closed})
         if self.absence is not None:
             self.absence = self.absence._replace(after=max(self.absence.after, reach))
 

@@ -6,11 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.transcript.entries import Party
-from bridge.transcript.events import BASIC, NEW_PARTY, USER_UPDATE_NICK, is_marked_bot
+from bridge.transcript.events import BASIC, NEW_PARTY, PROTOCOL_TYPES, USER_TYPES, USER_UPDATE_NICK, is_marked_bot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from bridge.transcript.events import ChatEvent, NoticeText
 
 MAX_PARTIES: Final = 512
@@ -31,6 +29,10 @@ class SetBy(NamedTuple):
 
 _BY_NONE: Final = SetBy()
 _MENTIONED: Final = SetBy(-2, -2)
+_WORDS: Final = {word: word for word in (*USER_TYPES, *PROTOCOL_TYPES)}
+"""Each of these words once in memory, not once for each party."""
+_BY_EARLY: Final = tuple(SetBy(event_id, event_id) for event_id in range(256))
+"""By id of an event that set all: most parties join early, and all chats share these."""
 
 
 class Parties:
@@ -42,23 +44,33 @@ class Parties:
     came.
     """
 
-    __slots__ = ("_by_id", "_characters", "_set_by", "changes", "places")
+    __slots__ = ("_characters", "_known", "_set_by", "changes", "places")
 
-    def __init__(self, known: Iterable[Party] = (), set_by: Iterable[SetBy] = ()) -> None:
-        """Start from what `known` and `set_by` returned."""
-        self._by_id = {party.user_id: party for party in known}
-        self.places = {user_id: place for place, user_id in enumerate(self._by_id, 1)}
-        self._set_by = dict(zip(self._by_id, set_by, strict=False))
-        self._characters = sum(party.characters for party in self._by_id.values())
+    def __init__(self, known: list[Party] | None = None, set_by: list[SetBy] | None = None) -> None:
+        """Start from what `known` and `set_by` returned; the second may be shorter."""
+        self._known = known or []
+        self._set_by = set_by or []
+        if len(self._set_by) < len(self._known):
+            self._set_by = [*self._set_by, *[_BY_NONE] * (len(self._known) - len(self._set_by))]
+        self.places = {party.user_id: place for place, party in enumerate(self._known, 1)}
+        self._characters = sum(party.characters for party in self._known)
         self.changes = 0
 
     def known(self) -> list[Party]:
-        """Return the parties in order of appearance."""
-        return list(self._by_id.values())
+        """Return the parties in order of appearance. The list never changes, and is not to be changed."""
+        return self._known
+
+    def _party(self, user_id: str) -> Party | None:
+        place = self.places.get(user_id)
+        return None if place is None else self._known[place - 1]
+
+    def _set_of(self, user_id: str) -> SetBy:
+        place = self.places.get(user_id)
+        return _BY_NONE if place is None else self._set_by[place - 1]
 
     def type_of(self, user_id: str) -> str | None:
         """Return a party's user type; None if it is not known."""
-        known = self._by_id.get(user_id)
+        known = self._party(user_id)
         return None if known is None else known.user_type
 
     def able_to_whisper(self) -> int:
@@ -67,17 +79,17 @@ class Parties:
         That an event names somebody does not show that they were in the chat.
         """
         return sum(
-            party.protocol_type in (None, "", BASIC) and self._set_by.get(user_id) != _MENTIONED
-            for user_id, party in self._by_id.items()
+            party.protocol_type in (None, "", BASIC) and set_by != _MENTIONED
+            for party, set_by in zip(self._known, self._set_by, strict=True)
         )
 
     def set_by(self) -> list[SetBy]:
-        """Return which events set what is known of each, in the same order."""
-        return [self._set_by.get(user_id, _BY_NONE) for user_id in self._by_id]
+        """Return which events set what is known of each, in the same order, as a list like that of `known`."""
+        return self._set_by
 
     def place_of_mentioned(self, user_id: str) -> int:
         """Return the place of a party that an event names beside its author; 0 if there is no room to remember it."""
-        if user_id not in self._by_id:
+        if user_id not in self.places:
             self._remember(Party(user_id=user_id), _MENTIONED)
         return self.places.get(user_id, 0)
 
@@ -91,8 +103,8 @@ class Parties:
             party = Party(
                 user_id=event.user_id,
                 nickname=info.user_nickname,
-                user_type=info.user_type,
-                protocol_type=info.protocol_type,
+                user_type=_WORDS.get(info.user_type, info.user_type),
+                protocol_type=_WORDS.get(info.protocol_type, info.protocol_type),
                 person_id=info.person_id,
                 time_zone_offset=info.time_zone_offset,
                 client_version=info.client_version,
@@ -100,11 +112,13 @@ class Parties:
             )
             self._joined(party, event.event_id)
             return party
-        known = self._by_id.get(event.user_id)
-        if known is None:  # its newParty was never seen: the id is all that is certain
+        place = self.places.get(event.user_id)
+        if place is None:  # its newParty was never seen: the id is all that is certain
             known = Party(user_id=event.user_id)
             self._remember(known, _BY_NONE)
-        elif self._set_by.get(event.user_id) == _MENTIONED:
+            return known
+        known = self._known[place - 1]
+        if self._set_by[place - 1] == _MENTIONED:
             self._remember(known, _BY_NONE)
         return known
 
@@ -118,28 +132,31 @@ class Parties:
         """Remember the new nickname if the notice sets one: it holds for the records that follow."""
         if notice.notice_type != USER_UPDATE_NICK or not notice.text:
             return
-        party = self._by_id.get(event.user_id)
-        set_by = self._set_by.get(event.user_id, _BY_NONE)
+        party, set_by = self._party(event.user_id), self._set_of(event.user_id)
         if party is not None and event.event_id >= set_by.nickname:
             self._remember(replace(party, nickname=notice.text), SetBy(event.event_id, set_by.others))
 
     def _joined(self, party: Party, event_id: int) -> None:
-        before = self._by_id.get(party.user_id)
-        set_by = self._set_by.get(party.user_id, _BY_NONE)
+        before, set_by = self._party(party.user_id), self._set_of(party.user_id)
         if before is None or event_id >= max(set_by):
-            self._remember(party, SetBy(event_id, event_id))
+            early = 0 <= event_id < len(_BY_EARLY)
+            self._remember(party, _BY_EARLY[event_id] if early else SetBy(event_id, event_id))
         elif event_id >= set_by.others:
             self._remember(replace(party, nickname=before.nickname), SetBy(set_by.nickname, event_id))
         elif event_id >= set_by.nickname:
             self._remember(replace(before, nickname=party.nickname), SetBy(event_id, set_by.others))
 
     def _remember(self, party: Party, set_by: SetBy) -> None:
-        before = self._by_id.get(party.user_id)
+        place = self.places.get(party.user_id)
+        before = None if place is None else self._known[place - 1]
         characters = self._characters + party.characters - (0 if before is None else before.characters)
-        if characters <= MAX_PARTY_CHARACTERS and (before is not None or len(self._by_id) < MAX_PARTIES):
-            self._by_id[party.user_id] = party
-            if before is None:
-                self.places[party.user_id] = len(self._by_id)
-            self._set_by[party.user_id] = set_by
-            self._characters = characters
-            self.changes += 1
+        if characters > MAX_PARTY_CHARACTERS or (place is None and len(self._known) >= MAX_PARTIES):
+            return
+        if place is None:
+            self._known, self._set_by = [*self._known, party], [*self._set_by, set_by]
+            self.places[party.user_id] = len(self._known)
+        else:
+            self._known, self._set_by = self._known.copy(), self._set_by.copy()
+            self._known[place - 1], self._set_by[place - 1] = party, set_by
+        self._characters = characters
+        self.changes += 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from bridge.transcript import gap_codes
 from bridge.transcript.blind_spots import blind_spots
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
     from bridge.transcript.id_blocks import Prints
     from bridge.transcript.ranges import IdRanges
     from bridge.transcript.updates import TranscriptUpdate
+
+
+# Of most chats the same is empty: one object for all of them, which nobody changes.
+_NO_AMENDMENTS: Final[dict[int, int]] = {}
+_NO_COUNTS: Final[dict[str, int]] = {}
+_NO_OUTLINES: Final[dict[int, bytes]] = {}
+_NOTHING_KEPT: Final[dict[int, Prints]] = {}
+_NO_RANGES: Final[list[tuple[int, int]]] = []
+
+_Said = tuple[str, int | None, str | None, str, bool | str | None, str | int | None]
+
+
+@lru_cache(maxsize=1024)
+def _same(said: _Said) -> _Said:
+    """Return what other chats have, too, where that is equal: source, version, server and so on are those of many."""
+    return said
 
 
 @dataclass(slots=True)
@@ -73,7 +90,7 @@ class SlowMemory:
     """What of a chat changes seldom: the facts, the parties, the holes and the counters of what is rare.
 
     `changes` is to be raised with every change of it, but for the parties and the watching, which count their own.
-    `joined` says whether the chat was ever joined.
+    `joined` says whether the chat was ever joined. `amendments` is not to be changed in place.
     """
 
     __slots__ = (
@@ -105,7 +122,7 @@ class SlowMemory:
         self.parties = Parties(state.parties, state.parties_set_by)
         self.holes = Holes(state.gaps, state.gap_sequences, state.filled, state.absence, state.filled_sequences)
         self.epoch = state.epoch
-        self.amendments = dict(state.amendments)
+        self.amendments = state.amendments or _NO_AMENDMENTS
         self.amended = state.amended
         self.reused = state.reused
         self.masked = state.masked
@@ -113,14 +130,14 @@ class SlowMemory:
         self.unattributed = state.unattributed
         self.rejoins = state.rejoins
         self.joined = state.joined
-        self.unprinted = state.unprinted
+        self.unprinted = state.unprinted or _NO_RANGES
         self.archived = state.archived
         self.outlined = state.outlines is not None
         self.watching = Watching(state.watch, state.away, state.seen_at)
         self.changes = 0
         self._kept = state
         self._kept_at = -1
-        self._taken: tuple[str, int | None, str | None, str, bool | str | None, str | int | None] | None = None
+        self._taken: _Said | None = None
 
     def take(self, update: TranscriptUpdate) -> None:
         """Take note of what an update says of the session, and how it came."""
@@ -129,7 +146,7 @@ class SlowMemory:
         if said == self._taken:  # as nearly always
             return
         texts = isinstance(monitored, str) or isinstance(idle, str)  # of any length, so they are not kept (P6)
-        self._taken = None if texts else said
+        self._taken = None if texts else _same(said)
         self.watching.take(update)
         facts = self.facts.after(update)
         if facts is not self.facts:
@@ -177,9 +194,12 @@ class SlowMemory:
             watching.count_parties(self.parties.able_to_whisper())
             self._kept = TranscriptState(
                 facts=self.facts,
+                id_ranges=_NO_RANGES,
+                prints=_NOTHING_KEPT,
                 parties=self.parties.known(),
-                gaps=list(self.holes.gaps),
-                amendments=dict(self.amendments),
+                counts=_NO_COUNTS,
+                gaps=self.holes.gaps,
+                amendments=self.amendments,
                 masked=self.masked,
                 quarantined=self.quarantined,
                 unattributed=self.unattributed,
@@ -187,15 +207,15 @@ class SlowMemory:
                 joined=self.joined,
                 absence=self.holes.absence,
                 parties_set_by=self.parties.set_by(),
-                filled=list(self.holes.filled),
+                filled=self.holes.filled,
                 amended=self.amended,
                 reused=self.reused,
-                gap_sequences=list(self.holes.sequences),
+                gap_sequences=self.holes.sequences,
                 epoch=self.epoch,
                 unprinted=self.unprinted,
-                filled_sequences=list(self.holes.filled_sequences),
+                filled_sequences=self.holes.filled_sequences,
                 archived=self.archived,
-                outlines={} if self.outlined else None,
+                outlines=_NO_OUTLINES if self.outlined else None,
                 watch=watching.watch,
                 away=watching.away,
             )

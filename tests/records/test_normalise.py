@@ -192,7 +192,7 @@ def test_a_flood_of_parties_is_not_remembered_without_limit() -> None:
             Entry(kinds.MESSAGE, number + 1, kinds.LIVE, 1, ChatEvent("message", number + 1), Party(f"{number:016x}")),
             FACTS,
         )
-    assert len(recorder._parties._known) <= 64
+    assert len(recorder._parties._parties) <= 16
 
 
 def test_a_party_that_changed_its_nickname_is_shown_with_the_new_one() -> None:
