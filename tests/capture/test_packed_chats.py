@@ -157,7 +157,7 @@ def test_it_takes_a_small_part_of_the_memory() -> None:
         whole = tracemalloc.get_traced_memory()[0] - nothing
         for chat in store.chats.values():
             packed.put(chat)
-        del store, chat, told
+        del store, chat
         gc.collect()
         small = tracemalloc.get_traced_memory()[0] - nothing
     finally:
