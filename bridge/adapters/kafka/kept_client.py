@@ -27,7 +27,7 @@ _START_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True, eq=False)
-class _Kept:
+class _StartedClient:
     """A client that is started, and how many use it now. `idle` is when it is dropped, if nobody uses it before."""
 
     admin: AIOKafkaAdminClient
@@ -47,7 +47,7 @@ class KeptClient:
         self._name = name
         self._request_ms = request_ms
         self._failed = failed
-        self._kept: _Kept | None = None
+        self._kept: _StartedClient | None = None
         self._starting = asyncio.Lock()
         self._closings = Closings("release a client")
 
@@ -74,7 +74,7 @@ class KeptClient:
         self.drop()
         await self._closings.ended()
 
-    def _unused(self, kept: _Kept) -> None:
+    def _unused(self, kept: _StartedClient) -> None:
         if kept.idle is not None:
             kept.idle.cancel()
         if kept is self._kept:
@@ -82,11 +82,11 @@ class KeptClient:
         else:
             self._closings.begin(stop_admin(kept.admin))
 
-    def _drop_unused(self, kept: _Kept) -> None:
+    def _drop_unused(self, kept: _StartedClient) -> None:
         if kept is self._kept and not kept.uses:
             self.drop()
 
-    async def _started(self) -> _Kept:
+    async def _started(self) -> _StartedClient:
         async with self._starting:
             if self._kept is None:
                 settings = self._settings
@@ -105,5 +105,5 @@ class KeptClient:
                 except BaseException:
                     await stop_admin(admin)
                     raise
-                self._kept = _Kept(admin)
+                self._kept = _StartedClient(admin)
             return self._kept
