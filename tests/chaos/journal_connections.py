@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,6 +13,8 @@ _JOIN = "RequestJoin"
 _MONITOR = "newParty VIP"
 _OF_A_SERVER = 1_000_000_000
 """Connections of the standby are numbered from here on."""
+_LINE_END: Final = 1
+"""Length of what a fault sends at its end, which is no line of its own."""
 
 
 @dataclass(slots=True)
@@ -23,7 +25,7 @@ class JournalConnections:
     _joins: dict[str, list[int]] = field(default_factory=dict)
     _asked: dict[str, list[float]] = field(default_factory=dict)
     raw: dict[int, list[float]] = field(default_factory=dict)
-    """Connection -> when a fault sent bytes as they are over it."""
+    """Connection -> when a fault sent bytes as they are over it, but for what only ends a line."""
     _served: dict[int, float] = field(default_factory=dict)
     """Server (the one, or its standby) -> when it last wrote a line."""
 
@@ -33,7 +35,7 @@ class JournalConnections:
         self._served[number // _OF_A_SERVER] = line["at"]
         if line.get("disconnected") or line.get("dropped"):
             self._ended.setdefault(number, line["at"])
-        elif line.get("raw"):
+        elif line.get("raw", 0) > _LINE_END:
             self.raw.setdefault(number, []).append(line["at"])
         elif line.get("request") == _JOIN:
             self._asked.setdefault(line["session_id"], []).append(line["at"])

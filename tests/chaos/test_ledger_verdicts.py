@@ -158,6 +158,13 @@ def test_a_connection_lives_until_its_end_is_told_or_its_server_says_no_more() -
     assert (journal.joined("S"), journal.asked("S")) == ([1, standby], [2.0, 3.0, 21.0])
 
 
+def test_what_a_fault_sends_to_end_a_line_is_no_line_that_could_not_be_read() -> None:
+    journal = JournalConnections()
+    for at, length in ((2.0, len("?!\n")), (3.0, len("\n"))):
+        journal.take({"at": at, "connection": 1, "nickname": "bridge", "caused": {}, "raw": length})
+    assert journal.raw == {1: [2.0]}
+
+
 @pytest.mark.parametrize(
     ("lines", "allowed"),
     [
