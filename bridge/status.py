@@ -246,14 +246,15 @@ class WorkerStatus:
         """Return all metrics in Prometheus' text form."""
         return self._telemetry.render()
 
-    def packed_chats(self) -> int:
-        """Return how many chats were given up beside those that `sessions` yields."""
-        return sum(shard.store.packed for shard in self._worker.shards)
+    def chat_states(self) -> Counter[str]:
+        """Return how many chats are in each of `overview.chat_list.CHAT_STATES`, also those that are packed."""
+        found = Counter(chat_state(shard, one) for shard in self._worker.shards for one in shard.store.chats.values())
+        found[GIVEN_UP] += sum(shard.store.packed for shard in self._worker.shards)
+        return found
 
     def _states(self) -> dict[str, int]:
         """Return how many chats are joined, wait for that, were given up, and are known as stored ones only."""
-        found = Counter(chat_state(shard, one) for shard in self._worker.shards for one in shard.store.chats.values())
-        found[GIVEN_UP] += self.packed_chats()
+        found = self.chat_states()
         return {state: found[state] for state in (JOINED, WAITING, GIVEN_UP, STORED)}
 
     def _unstable(self) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +24,7 @@ from bridge.status import chat_state
 from bridge.topic_watch import TopicDeviates
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
     from bridge.adapters.kafka.connection_causes import Cause
@@ -111,7 +111,7 @@ class StatusReports:
         uses = together(shard.source.places for shard in self._worker.shards)
         identity = self._identity
         chats = self._all_chats(now)
-        figures = self._history.figures(self._levels(Counter(one.state for one in chats)))
+        figures = self._history.figures(self._levels(self._status.chat_states()))
         this = ShardOwner(identity.worker, identity.host)
         shards = shards_of(self._partitions(), self._own_shards(), this, group, now)
         return StatusReport(
@@ -160,11 +160,7 @@ class StatusReports:
         self.start()
         reasons = [*self._status.readiness(), *self._status.warnings()]
         self._problems.reasons(reasons, self._clock.now_us() // _US_PER_MS)
-        states = Counter(
-            chat_state(shard, chat) for shard in self._worker.shards for chat in shard.store.chats.values()
-        )
-        states[GIVEN_UP] += self._status.packed_chats()
-        self._history.sample(self._clock.monotonic(), self._levels(states))
+        self._history.sample(self._clock.monotonic(), self._levels(self._status.chat_states()))
 
     # --- how things stand ----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from bridge.telemetry import Telemetry
 from tests.capture.link_surroundings import FakeClock
 from tests.capture.scripted_kafka import ScriptedKafka
 from tests.capture.virtual_servers import VirtualServers, play
-from tests.test_status import StubAnnouncer, StubJoins, StubWorker, topics_found
+from tests.test_status import StubAnnouncer, StubJoins, StubStore, StubWorker, topics_found
 
 if TYPE_CHECKING:
     import pytest
@@ -49,6 +49,8 @@ def test_a_gauge_of_shards_is_their_sum_or_their_highest_value() -> None:
     first.buffer_bytes, second.buffer_bytes = 200, 40
     first.announcement_lag, second.announcement_lag = 6, 1
     second.paused = True
+    for shard, packed in ((first, 70), (second, 30)):
+        cast("StubStore", shard.store).packed = packed
     first.oldest_uncommitted = lambda now: now - 99.0  # type: ignore[method-assign]
     first.source.connections, second.source.connections = 2, 3
     second.source.unreachable = {A: "why"}
@@ -66,6 +68,7 @@ def test_a_gauge_of_shards_is_their_sum_or_their_highest_value() -> None:
     )
     status.partitions = 13
     found = gauges(status)
+    assert found["sessions given_up"] == 100
     assert (found["ready"], found["kafka_up"]) == (0, 0)
     status.preparing = None
     assert (

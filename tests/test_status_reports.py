@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -15,7 +16,7 @@ from bridge.capture.readiness_codes import DRAINING, JOINS_PAUSED, SHARD_OPENING
 from bridge.connection_watch import KafkaProblemBegan
 from bridge.errors import Problem
 from bridge.facts import BatchCommitted, InboxPaused, ShardReleased
-from bridge.overview.chat_list import JOINED, WAITING, ChatQuery
+from bridge.overview.chat_list import GIVEN_UP, JOINED, WAITING, ChatQuery
 from bridge.overview.health_summary import BAD, NO_CHAT_JOINED, OK, WARNING
 from bridge.overview.sample_history import STEP_SECONDS
 from bridge.overview.shard_owners import STABLE, GroupView, ShardOwner
@@ -30,6 +31,8 @@ from tests.transcript.build import CHAT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    import pytest
 
     from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
     from bridge.adapters.kafka.group_look import GroupLook
@@ -124,6 +127,15 @@ def test_a_worker_that_follows_a_chat_says_who_it_is_and_what_it_does() -> None:
             ("elsewhere", "worker-2", None),
         ]
         assert report.problems == []
+
+    reported(act)
+
+
+def test_the_figures_count_chats_that_are_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(world: ReportedWorker) -> None:
+        packed = {**world.status.chat_states(), GIVEN_UP: 70}
+        monkeypatch.setattr(world.status, "chat_states", lambda: Counter(packed))
+        assert (await world.report()).figures.given_up == 70
 
     reported(act)
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.capture.chat import OPEN, STORED
 from bridge.capture.chat_checkpoints import checkpoint_keys
+from bridge.capture.chat_facts import ChatFailed
 from bridge.capture.inbox import Announced, Forgotten, PassedOver
 from bridge.capture.packed_chats import PackedChats
 from bridge.capture.remembered_chats import RememberedChats
 from bridge.capture.stored_inputs import StoredRead
+from bridge.errors import places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.stored_folding import StoredFolding
 
+_OF_NO_CHAT: Final = (PassedOver, StoredRead)
 _HOUSEKEEPING_US: Final = 30_000_000
 _PACKED_AT_ONCE: Final = 16
 """Chats that are packed before a batch is folded: it waits that long, some milliseconds."""
@@ -50,8 +53,8 @@ class ChatRetention:
         """Take over the chats that the store was filled with."""
         self.remembered.restore(chat for chat in self._chats.values() if chat.state not in OPEN)
 
-    def written(self, chat: Chat) -> None:
-        """Take note of what a chat has become, of which all is remembered."""
+    def changed(self, chat: Chat) -> None:
+        """Take note that a chat was closed or opened, of which all is remembered."""
         if chat.state in OPEN:
             self.remembered.drop(chat.session_id)
         else:
@@ -59,11 +62,19 @@ class ChatRetention:
 
     # --- packed chats --------------------------------------------------------------------------------------------
 
-    def pack(self) -> None:
-        """Pack some of the chats that were given up. Called between two batches: all that is known is committed."""
+    def pack(self, builder: BatchBuilder) -> None:
+        """Pack some of the chats that were given up. Called between two batches: all that is known is committed.
+
+        One that cannot be packed, by a defect, stays at hand.
+        """
         for session_id in self.remembered.too_many_given_up(_PACKED_AT_ONCE):
             self.remembered.drop(session_id)
-            self.packed.put(self._chats.pop(session_id))
+            try:
+                self.packed.put(self._chats[session_id])
+            except Exception as error:  # noqa: BLE001 - a defect in one chat must not end the others
+                builder.fact(ChatFailed(session=session_id, error=type(error).__name__, at=places(error)))
+                continue
+            del self._chats[session_id]
 
     def unpack(self, session_ids: Iterable[str]) -> None:
         """Have those of these chats at hand that are packed."""
@@ -75,12 +86,18 @@ class ChatRetention:
 
     def unpack_for(self, one: Input) -> None:
         """Have the chats at hand that an input may concern."""
+        if isinstance(one, _OF_NO_CHAT):
+            return
         if isinstance(one, Announced):
-            self.unpack(() if one.announcement is None else (one.announcement.session_id,))
+            session_ids = frozenset[str]() if one.announcement is None else {one.announcement.session_id}
         elif isinstance(one, Forgotten):
-            self.unpack(one.without_records | one.without_place)
-        elif not isinstance(one, PassedOver | StoredRead) and one.session_id:
-            self.unpack((one.session_id,))
+            session_ids = one.without_records | one.without_place
+        else:
+            session_id = one.session_id
+            if session_id is None or session_id in self._chats:
+                return
+            session_ids = {session_id}
+        self.unpack(one for one in session_ids if one not in self._chats)
 
     # --- after a time --------------------------------------------------------------------------------------------
 

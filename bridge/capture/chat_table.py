@@ -60,6 +60,12 @@ class ChatTable:
                     return TableEntry(at, bucket[middle:end])
         return None
 
+    def before(self, before: int) -> list[bytes]:
+        """Return the ids whose time is before one."""
+        return [
+            bucket[start:middle] for bucket in self._buckets for start, middle, _, at in _places(bucket) if at < before
+        ]
+
     def put(self, session_id: bytes, entry: TableEntry) -> None:
         """Add the entry of a chat, in place of the one that it had."""
         self.drop(session_id)

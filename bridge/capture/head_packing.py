@@ -19,20 +19,19 @@ _COMPRESSED: Final = b"\1"
 
 
 class HeadPacking:
-    """What one of these has packed, only this one unpacks: the first few heads are the model of all others."""
+    """What one of these has packed, only this one unpacks, or one with the same model."""
 
-    def __init__(self, model_bytes: int = _HEAD_BYTES, window_bits: int = _HEAD_WINDOW_BITS) -> None:
-        """There is no model yet: it will be so many bytes of each of the first. The window is 2**window_bits bytes."""
-        self._model_bytes = model_bytes
+    def __init__(self, model: bytes = b"", window_bits: int = _HEAD_WINDOW_BITS) -> None:
+        """Pack against `model`; without one, against the first few heads. The window is 2**window_bits bytes."""
         self._window_bits = -window_bits  # negative: without a header
-        self._model = b""
-        self._heads = 0
+        self._model = model
+        self._heads = _MODEL_HEADS if model else 0
 
     def packed(self, head: bytes) -> bytes:
         """Return a head, compressed unless it is one of the first."""
         if self._heads < _MODEL_HEADS:
             self._heads += 1
-            self._model += head[: self._model_bytes]
+            self._model += head[:_HEAD_BYTES]
             return _PLAIN + head
         packing = zlib.compressobj(
             _LEVEL, zlib.DEFLATED, self._window_bits, _MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, self._model

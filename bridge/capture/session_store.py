@@ -133,7 +133,7 @@ class SessionStore:
         self._retention.restore()
 
     def unpack(self) -> None:
-        """Have all in `chats` that are not over."""
+        """Have all packed chats in `chats`."""
         self._retention.unpack(self._retention.packed.all())
 
     def supersede(self, restored: SessionStore) -> None:
@@ -156,7 +156,6 @@ class SessionStore:
         comes next, as far as it is known: messages are recorded with a view to it. None: to nothing that comes later.
         """
         self._begin(BatchBuilder(self._partition, self._settings))
-        self._retention.pack()
         if behind is not None:
             self._later = later_texts([*inputs, *behind])
         if self._again:
@@ -164,7 +163,9 @@ class SessionStore:
             room = self._builder.room(self._settings.checkpoints)
             others = self.closed.take_others(self._builder.checkpoint_header, room)
             self._chats.update({chat.session_id: chat for chat in others})
-            self._touched = dict(self._chats)
+            self._touched = dict(sorted(self._chats.items(), key=lambda one: one[1].closed_at or 0))
+        else:
+            self._retention.pack(self._builder)
         for one in inputs:
             if self.packed:
                 self._retention.unpack_for(one)
@@ -327,7 +328,7 @@ class SessionStore:
                 deleted = [one for one in records if one[1] is None]
                 records = [*deleted, *checkpoint_of(chat, now, stamp)]
             elif chat.whole:
-                self._retention.written(chat)
+                self._retention.changed(chat)
             written = [self._builder.checkpoint(key, payload) for key, payload in records]
             if not chat.whole:
                 self._retention.remembered.drop(session_id)

@@ -148,7 +148,6 @@ class ShardRecovery:
         self._own = replace(self._own, partitions=self._growth.opened(store.positions, before, self._seen))
         now = self._seen
         found = {} if before is None else changes(before.logs, now)
-        store.unpack()
         taken = await self._logs.committed()
         lost = not kept and self._lost(store, before, found, taken)
         detail = _parts_lost(store.incomplete) if store.incomplete else "without checkpoints"
@@ -242,6 +241,8 @@ class ShardRecovery:
     def _recorded(self, store: SessionStore, kinds: Iterable[str]) -> set[str]:
         """Return the chats of which there were records on one of these topics."""
         names = {self._events[kind] for kind in kinds}
+        if names:
+            store.unpack()
         return {
             session_id
             for session_id, chat in store.chats.items()

@@ -27,6 +27,16 @@ def test_a_head_takes_up_little_beside_one_that_is_alike() -> None:
     assert max(sizes[4:]) < 32 + 20
 
 
+def test_against_a_model_of_ones_own_nothing_is_kept_of_what_was_packed() -> None:
+    model = b'{"name": "nobody", "place": "nowhere"}'
+    first, second = HeadPacking(model), HeadPacking(model)
+    head = b'{"name": "Ada", "place": "nowhere"}'
+    packed = first.packed(head)
+    assert len(packed) < len(head)
+    assert first.packed(head) == second.packed(head) == packed
+    assert second.unpacked(packed) == head
+
+
 def test_closed_chats_are_the_same_after_a_restart_whatever_their_order() -> None:
     shard = never_announced()
     for number in range(8):

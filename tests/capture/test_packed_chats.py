@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge.capture import packed_chats
 from bridge.capture.chat import FOLLOWED, GIVEN_UP
-from bridge.capture.chat_facts import ChatErased
+from bridge.capture.chat_facts import ChatErased, ChatFailed
 from bridge.capture.inbox import Forgotten
 from bridge.capture.packed_chats import PackedChats
 from bridge.capture.session_store import SessionStore
@@ -17,11 +18,15 @@ from bridge.capture.stored_inputs import ErasureRequested, StoredPlace
 from bridge.transcript.gap_codes import EVENTS_LOST
 from bridge.transcript.updates import JoinRefused, LinkDown, Verdict
 from tests.capture.recorded_shard import RecordedShard
-from tests.capture.test_session_store import NOW, SECOND, announcement
+from tests.capture.test_changed_logs import ChangingLogs, recovery
+from tests.capture.test_session_store import NOW, PREFIX, SECOND, announcement
+from tests.capture.virtual_servers import play
 from tests.support.reasons import A_REFUSAL, A_RESET
 from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.capture.inbox import Input
 
 DAY = 86_400 * SECOND
@@ -128,9 +133,23 @@ def test_nothing_of_its_checkpoint_is_left_when_it_expires_or_is_erased() -> Non
     assert shard.fold(request).facts == [ChatErased(session=CHAT, request="request-1")]
 
 
-def test_records_that_kafka_has_lost_are_a_gap_of_it() -> None:
-    packed, _ = packing(Forgotten(NOW, without_records=frozenset({CHAT})))
-    assert packed.gaps()[-1][2] == EVENTS_LOST
+def test_records_that_kafka_has_lost_are_a_gap_of_it_whether_it_is_packed_or_not() -> None:
+    async def lost(shard: RecordedShard) -> None:
+        logs = ChangingLogs({"events": [PREFIX + payload for payload in shard.events]})
+        opened = recovery(logs)
+        await opened.look(shard.store, 0)
+        logs.made["events"] += 1
+        logs.there["events"] = []
+        repair = await opened.look(shard.store, 0)
+        assert repair.due
+        shard.fold(*repair.inputs)
+
+    shards = packing()
+    for shard in shards:
+        play(lost(shard))
+        assert shard.gaps()[-1][2] == EVENTS_LOST
+        assert len(shard.certificates()) == 2
+    assert shards[0].events == shards[1].events
 
 
 def test_all_checkpoints_that_are_written_again_are_its_own_too() -> None:
@@ -141,6 +160,37 @@ def test_all_checkpoints_that_are_written_again_are_its_own_too() -> None:
         shard.fold()
     assert packed.chats() == plain.chats()
     assert len(packed.chats()) > 3
+
+
+def test_what_its_checkpoint_would_not_say_is_kept_beside_it() -> None:
+    shard = RecordedShard(given_up_chats=0)
+    shard.fold(*given_up())
+    chat = shard.store.chats[CHAT]
+    chat.missing_outputs = ("audit",)
+    chat.parts.also_written([7])
+    for _ in range(2):
+        shard.fold()
+        assert shard.store.packed == 1
+        shard.store.unpack()
+        assert shard.store.chats[CHAT].missing_outputs == ("audit",)
+    assert f"{CHAT}#7" in shard.store.chats[CHAT].parts.forgotten()
+
+
+def test_one_that_cannot_be_packed_stays_at_hand_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any, **__: Any) -> Sequence[tuple[str, bytes | None]]:
+        raise ZeroDivisionError
+
+    shard = RecordedShard(given_up_chats=0)
+    shard.fold(*given_up())
+    with monkeypatch.context() as patched:
+        patched.setattr(packed_chats, "checkpoint_of", failing)
+        plan = shard.fold(announcement("0000ANOTHER00001", offset=1))
+    assert [(fact.session, fact.error) for fact in plan.facts if isinstance(fact, ChatFailed)] == [
+        (CHAT, "ZeroDivisionError")
+    ]
+    assert sorted(shard.store.chats) == ["0000ANOTHER00001", CHAT]
+    shard.fold(announcement(offset=2), history(joined(1), over=True))
+    assert shard.findings() == []
 
 
 def test_it_takes_a_small_part_of_the_memory() -> None:
