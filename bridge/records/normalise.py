@@ -59,7 +59,7 @@ _VISIBILITIES: Final = {word: optional_text(word) for word in ("ALL", "INT", "VI
 
 
 @lru_cache(maxsize=64)  # one for each output, which all chats share
-def _rule_set_text(rule_set: str) -> bytes:
+def _rule_set_text(rule_set: str | None) -> bytes:
     return optional_text(rule_set)
 
 
