@@ -46,6 +46,8 @@ async def read_claims(
     """
     async with time_limit(_SECONDS, "Kafka did not answer who leads the partitions"):
         await call(client.add_topic(topic), _failed)
+        # The client may know leaders from seconds ago: a deposed one that does not know it yet would tell an old end.
+        await call(client.force_metadata_update(), _failed)
     reads = [_read(client, TopicPartition(topic, partition), offset) for partition, offset in since.items()]
     found = dict(zip(since, await asyncio.gather(*reads, return_exceptions=True), strict=True))
     for one in found.values():
