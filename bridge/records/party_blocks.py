@@ -10,6 +10,8 @@ from bridge.records.blocks import party_block
 from bridge.transcript.events import PROTOCOL_TYPES, USER_TYPES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.records.field_texts import FieldTexts
     from bridge.records.redactor import Redaction
     from bridge.transcript.entries import Party
@@ -27,12 +29,12 @@ class PartyBlocks:
         # Lists, as a chat has few parties: a dictionary of them takes three times the memory.
         self._parties: list[Party] = []
         self._blocks: list[bytes] = []
-        self._done: dict[bytes, list[Redaction]] | None = None  # by block, of those in which anything was redacted
+        self._done: list[Sequence[Redaction]] = []  # what was redacted in each, mostly nothing
         self._redactor = redactor
 
     def forget(self) -> None:
         """Encode every party again: the rules have changed."""
-        self._parties, self._blocks, self._done = [], [], None
+        self._parties, self._blocks, self._done = [], [], []
 
     def block(self, party: Party | None, done: list[Redaction]) -> bytes:
         """Return the field `party` of an event encoded, and append to `done` what was redacted in it."""
@@ -45,26 +47,26 @@ class PartyBlocks:
             at += 1
         else:
             at = self._place(party)
-        block = self._blocks[at]
-        if self._done is not None:
-            done += self._done.get(block, ())
-        return block
+        done += self._done[at]
+        return self._blocks[at]
 
     def _place(self, party: Party) -> int:
         """Return where the block of a party is that is not known, or known as another object."""
         for at, known in enumerate(self._parties):
             if known.user_id == party.user_id:
                 if known != party:
-                    self._parties[at], self._blocks[at] = party, self._encoded(party)
+                    self._blocks[at], self._done[at] = self._encoded(party)
+                    self._parties[at] = party
                 return at
         if len(self._parties) >= _KNOWN_PARTIES:
             self.forget()  # P6: a flood of parties costs time, not memory
-        block = self._encoded(party)
+        block, done = self._encoded(party)
         self._parties.append(party)
         self._blocks.append(block)
+        self._done.append(done)
         return len(self._blocks) - 1
 
-    def _encoded(self, party: Party) -> bytes:
+    def _encoded(self, party: Party) -> tuple[bytes, Sequence[Redaction]]:
         done: list[Redaction] = []
         redactor = self._redactor
         shown = replace(
@@ -74,7 +76,4 @@ class PartyBlocks:
             protocol_type=redactor.word("party.protocolType", party.protocol_type, PROTOCOL_TYPES, done),
             person_id=party.person_id and redactor.text("party.personId", party.person_id, done),
         )
-        block = SOME + party_block(shown)
-        if done:
-            self._done = {**(self._done or {}), block: done}
-        return block
+        return SOME + party_block(shown), done or ()

@@ -204,6 +204,26 @@ def test_a_party_that_changed_its_nickname_is_shown_with_the_new_one() -> None:
     assert names == ["Visitor", "Nora", "Nora"]
 
 
+def test_a_nickname_that_is_shown_as_another_was_redacted_is_none_that_was_redacted() -> None:
+    recorder = ChatRecorder(SESSION, Recording(SCHEMAS, Redactor((Rule("mail", detector="email"),))))
+    told = []
+    for name in ("ada@example.org", "*" * len("ada@example.org"), "ada@example.org"):
+        one = Entry(kinds.MESSAGE, 1, kinds.LIVE, 1, ChatEvent("message", 1), Party("00A1", name))
+        record = SCHEMAS.decode(TRANSCRIPT_EVENT, recorder.event_record(one, FACTS))
+        told.append((record["party"]["nickname"], len(record["redactions"])))
+    assert told == [("***************", 1), ("***************", 0), ("***************", 1)]
+
+
+def test_a_party_that_changes_its_nickname_again_and_again_is_remembered_once() -> None:
+    recorder = ChatRecorder(SESSION, Recording(SCHEMAS, Redactor((Rule("mail", detector="email"),))))
+    for number in range(1000):
+        name = f"{number} ada@example.org"
+        one = Entry(kinds.MESSAGE, number + 1, kinds.LIVE, 1, ChatEvent("message", number + 1), Party("00A1", name))
+        recorder.event_record(one, FACTS)
+    known = recorder._parties
+    assert (len(known._parties), len(known._blocks), len(known._done)) == (1, 1, 1)
+
+
 def test_headers_are_those_of_a_cloud_event_in_binary_mode() -> None:
     recorder = ChatRecorder(SESSION, Recording(SCHEMAS, Redactor(), "north", "bridge-2"))
     one = entry(ChatEvent("message", 12, time_shift=61))
