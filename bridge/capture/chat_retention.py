@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Final
 from bridge.capture.chat import OPEN, STORED
 from bridge.capture.chat_checkpoints import checkpoint_keys
 from bridge.capture.chat_facts import ChatFailed
-from bridge.capture.inbox import Announced, Forgotten, PassedOver
+from bridge.capture.inbox import chats_of
 from bridge.capture.packed_chats import PackedChats
 from bridge.capture.remembered_chats import RememberedChats
-from bridge.capture.stored_inputs import StoredRead
 from bridge.errors import places
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from bridge.capture.session_store_settings import SessionStoreSettings
     from bridge.capture.stored_folding import StoredFolding
 
-_OF_NO_CHAT: Final = (PassedOver, StoredRead)
 _HOUSEKEEPING_US: Final = 30_000_000
 _PACKED_AT_ONCE: Final = 16
 """Chats that are packed before a batch is folded: it waits that long, some milliseconds."""
@@ -86,18 +84,7 @@ class ChatRetention:
 
     def unpack_for(self, one: Input) -> None:
         """Have the chats at hand that an input may concern."""
-        if isinstance(one, _OF_NO_CHAT):
-            return
-        if isinstance(one, Announced):
-            session_ids = frozenset[str]() if one.announcement is None else {one.announcement.session_id}
-        elif isinstance(one, Forgotten):
-            session_ids = one.without_records | one.without_place
-        else:
-            session_id = one.session_id
-            if session_id is None or session_id in self._chats:
-                return
-            session_ids = {session_id}
-        self.unpack(one for one in session_ids if one not in self._chats)
+        self.unpack(session_id for session_id in chats_of(one) if session_id not in self._chats)
 
     # --- after a time --------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from bridge.capture.stored_inputs import ErasureRequested, StoredArrived, Stored
 from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from bridge.announcement import Announcement
 
@@ -88,6 +88,17 @@ _REREAD: Final = (Announced, PassedOver, StoredRead, StoredArrived, StoredMissin
 """What whoever has the shard next reads again. (To look for a class in a union takes a microsecond, in a tuple not.)"""
 _OF_NO_CHAT: Final = (*_REREAD, Forgotten)
 """What is in order with its own kind only."""
+
+
+def chats_of(one: Input) -> Collection[str]:
+    """Return the chats of a shard that an input is about: none of what was only read for the topic of stored texts."""
+    if isinstance(one, Announced):
+        return () if one.announcement is None else (one.announcement.session_id,)
+    if isinstance(one, Forgotten):
+        return one.without_records | one.without_place
+    if isinstance(one, (PassedOver, StoredRead)) or not one.session_id:
+        return ()
+    return (one.session_id,)
 
 
 class Inbox:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.inbox import Announced, Forgotten, PassedOver
+from bridge.capture.inbox import chats_of
 from bridge.capture.ports import Outgoing
 from bridge.capture.stored_inputs import ErasureRequested, StoredRead
 from bridge.sealing.chat_seal import ChatSeal
@@ -157,15 +157,10 @@ class ShardKeys:
 
 
 def _chats_of(inputs: Iterable[Input]) -> Iterator[str]:
-    """Yield the chats that inputs are about."""
+    """Yield the chats of which inputs may need the key."""
     for one in inputs:
-        if isinstance(one, Announced):
-            if one.announcement is not None:
-                yield one.announcement.session_id
-        elif isinstance(one, Forgotten):
-            yield from one.without_records | one.without_place
-        elif isinstance(one, StoredRead):
+        if isinstance(one, StoredRead):
             yield from (text.session_id for text in one.texts)
             yield from (bad.session_id for bad in one.unreadable)
-        elif not isinstance(one, PassedOver | ErasureRequested) and one.session_id:
-            yield one.session_id
+        elif not isinstance(one, ErasureRequested):
+            yield from chats_of(one)

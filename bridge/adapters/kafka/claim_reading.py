@@ -9,12 +9,12 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import LeaderNotAvailableError, NoError, OffsetOutOfRangeError, for_code
+from aiokafka.errors import NoError, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.log_ends import high_watermark, log_start
+from bridge.adapters.kafka.log_ends import high_watermark, leader_of, log_start
 from bridge.errors import AccessDenied, KafkaUnavailable
 from bridge.records.checkpoint_keys import is_claim_key
 
@@ -85,11 +85,8 @@ async def _answered(client: AIOKafkaClient, ask: Callable[[], Awaitable[_Result]
 
 async def _fetched(client: AIOKafkaClient, at: TopicPartition, position: int) -> tuple[bytes, int]:
     """Fetch once; return what came, and from which offset on at least. Raises KafkaError."""
-    leader = client.cluster.leader_for_partition(at)
-    if leader in (None, -1):
-        raise LeaderNotAvailableError(at)
     places = [(at.topic, [(at.partition, position, _FETCH_BYTES)])]
-    response = await client.send(leader, FetchRequest(_WAIT_MS, 1, _FETCH_BYTES, _UNCOMMITTED, places))
+    response = await client.send(leader_of(client, at), FetchRequest(_WAIT_MS, 1, _FETCH_BYTES, _UNCOMMITTED, places))
     [(_, [(_, code, *_, content)])] = response.topics
     error = for_code(code)
     if error is OffsetOutOfRangeError and (start := await log_start(client, at)) > position:

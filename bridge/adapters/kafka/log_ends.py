@@ -23,6 +23,7 @@ _NO_REPLICA: Final = -1
 _UNCOMMITTED: Final = 0
 _LATEST: Final = -1
 _EARLIEST: Final = -2
+_NO_LEADER: Final = -1
 _STABLE_SECONDS: Final = 0.05
 
 
@@ -62,15 +63,21 @@ async def high_watermark(client: AIOKafkaClient, at: TopicPartition) -> int:
     return await _offset(client, at, _LATEST)
 
 
+def leader_of(client: AIOKafkaClient, at: TopicPartition) -> int:
+    """Return the broker that leads a partition, as far as is known. Raises LeaderNotAvailableError if none does."""
+    leader: int | None = client.cluster.leader_for_partition(at)
+    if leader is None or leader == _NO_LEADER:
+        raise LeaderNotAvailableError(at)
+    return leader
+
+
 async def log_start(client: AIOKafkaClient, at: TopicPartition) -> int:
     """Return where a partition begins. Raises the KafkaError of one request."""
     return await _offset(client, at, _EARLIEST)
 
 
 async def _offset(client: AIOKafkaClient, at: TopicPartition, time: int) -> int:
-    leader = client.cluster.leader_for_partition(at)
-    if leader in (None, -1):
-        raise LeaderNotAvailableError(at)
+    leader = leader_of(client, at)
     request = OffsetRequest(_NO_REPLICA, _UNCOMMITTED, [(at.topic, [(at.partition, time)])])
     response = await client.send(leader, request)
     [(_, [(_, code, _, offset)])] = response.topics
