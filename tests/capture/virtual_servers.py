@@ -58,9 +58,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def play(scene: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in virtual time."""
+    """Run a coroutine in virtual time; the tasks it leaves are cancelled, and those that they start as they end."""
+
+    async def to_the_end() -> T:
+        try:
+            return await scene
+        finally:
+            while left := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in left:
+                    task.cancel()
+                await asyncio.wait(left)
+
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(scene)
+        return runner.run(to_the_end())
 
 
 class VirtualClock:
