@@ -188,6 +188,11 @@ class Chat:
             self.told, self.announced = newer, encode(newer)
             self.select()
 
+    def forget_encoded(self) -> None:
+        """Encode again what its next records have like the ones before."""
+        for one in self.outputs:
+            one.recorder.forget_encoded()
+
     def look_ahead(self, later: LaterTexts) -> None:
         """Record the next messages with a view to later ones."""
         for one in self.outputs:

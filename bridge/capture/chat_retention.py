@@ -7,9 +7,10 @@ forgotten when their checkpoint expires.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from bridge.capture.chat import OPEN, STORED
+from bridge.capture.chat import FOLLOWED, OPEN, STORED
 from bridge.capture.chat_checkpoints import checkpoint_keys
 from bridge.capture.chat_facts import ChatFailed
 from bridge.capture.inbox import chats_of
@@ -18,7 +19,7 @@ from bridge.capture.remembered_chats import RememberedChats
 from bridge.errors import places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bridge.capture.batch_builder import BatchBuilder
     from bridge.capture.chat import Chat
@@ -46,6 +47,7 @@ class ChatRetention:
         self._expire_at = 0
         self.remembered = RememberedChats(settings.stored, settings.given_up_chats)
         self.packed = PackedChats(settings)
+        self._encoded: OrderedDict[str, None] = OrderedDict()
 
     def restore(self) -> None:
         """Take over the chats that the store was filled with."""
@@ -57,6 +59,23 @@ class ChatRetention:
             self.remembered.drop(chat.session_id)
         else:
             self.remembered.put(chat)
+
+    def recorded(self, touched: Mapping[str, Chat]) -> None:
+        """Take note of the chats that may have had records in a batch: a chat that had its last ones long before, or
+        that is not followed any more, forgets what of it is encoded, a fifth of what an open chat takes.
+        """
+        encoded = self._encoded
+        for session_id, chat in touched.items():
+            if chat.state == FOLLOWED:
+                encoded[session_id] = None
+                encoded.move_to_end(session_id)
+            else:
+                encoded.pop(session_id, None)
+                chat.forget_encoded()
+        while len(encoded) > self._settings.encoded_chats:
+            session_id, _ = encoded.popitem(last=False)
+            if session_id in self._chats:
+                self._chats[session_id].forget_encoded()
 
     # --- packed chats --------------------------------------------------------------------------------------------
 

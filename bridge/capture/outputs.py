@@ -141,7 +141,7 @@ class ChatOutput:
         self.taken = True
         self.told = True
         self.plain = True
-        self.gaps = list(gaps)
+        self.gaps = tuple(gaps)
         self._lacking: AbstractSet[int | None] = _lacking(self.gaps)
         self._marked: _Mark | None = None
         self.mark()
@@ -226,7 +226,7 @@ class ChatOutput:
         )
         if self.held is not None:
             self.held.undo()
-        del self.gaps[gaps:]
+        self.gaps = self.gaps[:gaps]
         self._lacking = _lacking(self.gaps)
         self._settle_plain()
 
@@ -248,7 +248,7 @@ class ChatOutput:
         return self._instead(*gap_of_beginning(self.output.name, sequence, at))
 
     def _instead(self, own: OutputGap, instead: Entry) -> Entry:
-        self.gaps.append(own)
+        self.gaps = (*self.gaps, own)
         self._lacking = self._lacking | {own.event_id}
         return instead
 
@@ -327,7 +327,7 @@ def offsets_of(outputs: Sequence[ChatOutput]) -> list[ChainOffsets]:
     return found
 
 
-def _lacking(gaps: list[OutputGap]) -> AbstractSet[int | None]:
+def _lacking(gaps: tuple[OutputGap, ...]) -> AbstractSet[int | None]:
     return frozenset([gap.event_id for gap in gaps]) if gaps else _NONE
 
 
@@ -335,9 +335,9 @@ def _first_chain(one: ChatOutput) -> bool:
     return one.first == 1 and one.held is None and one.output.name == DEFAULT_OUTPUT
 
 
-def gaps_of(outputs: Sequence[ChatOutput]) -> list[OutputGap]:
+def gaps_of(outputs: Sequence[ChatOutput]) -> tuple[OutputGap, ...]:
     """Return the gaps of single outputs."""
-    return outputs[0].gaps if len(outputs) == 1 else [gap for one in outputs for gap in one.gaps]
+    return outputs[0].gaps if len(outputs) == 1 else tuple(gap for one in outputs for gap in one.gaps)
 
 
 def numbers_of(outputs: Sequence[ChatOutput]) -> dict[str, SplitNumbers]:

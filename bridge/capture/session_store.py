@@ -174,6 +174,7 @@ class SessionStore:
         self._retention.shrink(now, self._touched)
         self._retention.expire(now, self._touched, self._builder)
         self._write_checkpoints(now)
+        self._retention.recorded(self._touched)
         self._evidence.add(self._builder.plan, self.numbers, self._chats, self._touched, now)
         if self._settings.keys is not None:
             self._settings.keys.add(self._builder.plan.batch)

@@ -28,8 +28,9 @@ class SessionStoreSettings:
     `closed_retention_us` says how long closed chats are remembered; None is for ever. `limits` and `owner` are a
     shard's own: `limits` as the topics say, where they do; the owner in the stamps of its checkpoints, 0 where nobody
     has to recognise its batches. `given_up_chats` is how many chats of a shard that were given up are at hand, at most:
-    whoever looks at the worker's chats sees these, and others are packed (`packed_chats.py`). `evidence` is None where
-    nothing is signed. `keys` are the shard's own, with which the outputs that are sealed are; None: none is.
+    whoever looks at the worker's chats sees these, and others are packed (`packed_chats.py`). `encoded_chats`
+    is how many chats of a shard, those that had records last, keep encoded what their records have alike. `evidence` is
+    None where nothing is signed. `keys` are the shard's own, with which the outputs that are sealed are; None: none is.
     """
 
     outputs: tuple[Output, ...]
@@ -43,6 +44,7 @@ class SessionStoreSettings:
     owner: int = 0
     stored: StoredSettings = field(default_factory=StoredSettings)
     given_up_chats: int = 64
+    encoded_chats: int = 256
     evidence: EvidenceSettings | None = None
     keys: ShardKeys | None = None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from bisect import bisect_left
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint_keys import Segment
     from bridge.records.output_chains import OutputGap
 
+_NONE_NAMED: Final[frozenset[str]] = frozenset()
+_BOTH_NAMED: Final = frozenset((ANNOUNCEMENT, SELDOM))
 _NO_PRINTS: Final = Prints(b"", PrintLayout(0, 0))
 _OF_HEAD: Final = frozenset({"absence", "epoch", "away", "outlines"})
 """What of the state that seldom changes is in the head."""
@@ -43,7 +46,7 @@ class Checkpoint:
     announcement: bytes
     seldom: TranscriptState
     closed: list[IdBlock]
-    output_gaps: list[OutputGap] = field(default_factory=list)
+    output_gaps: tuple[OutputGap, ...] = ()
 
     def __repr__(self) -> str:
         """Show the chat and the state only (P5)."""
@@ -53,17 +56,18 @@ class Checkpoint:
 class CheckpointParts:
     """The checkpoint of one chat. Takes what it returned for written: after a failed commit it is not used any more."""
 
-    __slots__ = ("_announcement", "_head_key", "_output_gaps", "_segments", "_seldom", "_session_id", "_site")
+    # There is one for each chat that is followed: a sorted list takes a third of the memory of a dictionary.
+    __slots__ = ("_announcement", "_blocks", "_named", "_output_gaps", "_seldom", "_session_id", "_site")
 
     def __init__(self, session_id: str, site: str) -> None:
         """Begin with nothing written; `site` is the bridge's own."""
         self._session_id = session_id
         self._site = site
-        self._head_key = head_key(session_id)
-        self._segments: dict[Segment, None] = {}
+        self._named: frozenset[str] = _NONE_NAMED
+        self._blocks: list[int] = []  # rising
         self._announcement: bytes | None = None
         self._seldom: TranscriptState | None = None
-        self._output_gaps: list[OutputGap] = []
+        self._output_gaps: tuple[OutputGap, ...] = ()
 
     def restored(
         self,
@@ -74,17 +78,32 @@ class CheckpointParts:
     ) -> None:
         """Learn what is on the topic; `seldom` as `Transcript.seldom` returns it."""
         self._announcement = announcement
-        self._output_gaps = list(output_gaps)
+        self._output_gaps = tuple(output_gaps)
         self._seldom = seldom
-        self._segments = dict.fromkeys((ANNOUNCEMENT, SELDOM, *blocks))
+        self._named, self._blocks = _BOTH_NAMED, sorted(blocks)
 
     def segments(self) -> list[Segment]:
         """Return which segments are on the topic."""
-        return list(self._segments)
+        return [*sorted(self._named), *self._blocks]
 
     def also_written(self, segments: Iterable[Segment]) -> None:
         """Learn that there are these segments, too: of a block that is open again, what is there is out of date."""
-        self._segments.update(dict.fromkeys(segments))
+        for segment in segments:
+            self._written(segment)
+
+    def _written(self, segment: Segment) -> None:
+        if isinstance(segment, str):
+            if segment not in self._named:
+                self._named = _BOTH_NAMED if self._named else frozenset((segment,))
+            return
+        blocks = self._blocks
+        if not blocks or segment > blocks[-1]:  # as nearly always: blocks are closed one after the other
+            blocks.append(segment)
+        elif blocks[at := bisect_left(blocks, segment)] != segment:
+            blocks.insert(at, segment)
+
+    def _forget(self) -> None:
+        self._named, self._blocks, self._announcement, self._seldom = _NONE_NAMED, [], None, None
 
     def changed(self, checkpoint: Checkpoint, *, again: bool = False) -> list[tuple[str, bytes]]:
         """Return (key, payload) of what is to be written in one transaction: segments that changed, then the head.
@@ -93,7 +112,7 @@ class CheckpointParts:
         of segments in it. With `again` there are no segments but those of `checkpoint`.
         """
         if again:
-            self._segments, self._announcement, self._seldom = {}, None, None
+            self._forget()
         segments: list[tuple[Segment, bytes]] = []
         if checkpoint.announcement != self._announcement:
             self._announcement = checkpoint.announcement
@@ -104,21 +123,21 @@ class CheckpointParts:
             changed |= self._seldom is None or _stored(checkpoint.seldom) != _stored(self._seldom)
             self._seldom = checkpoint.seldom
         if changed:
-            self._output_gaps = list(checkpoint.output_gaps)
+            self._output_gaps = checkpoint.output_gaps
             seldom = encode_seldom(checkpoint.seldom, checkpoint.output_gaps, self._site)
             segments.append((SELDOM, seldom))
         segments += [(block.number, encode_ids(block)) for block in checkpoint.closed]
         records: list[tuple[str, bytes]] = []
         for segment, value in segments:
-            self._segments[segment] = None
+            self._written(segment)
             records.append((segment_key(self._session_id, segment), value))
-        checkpoint.head.segments = len(self._segments)
+        checkpoint.head.segments = len(self._named) + len(self._blocks)
         records.append(self.head(checkpoint.head))
         return records
 
     def head(self, head: CheckpointHead) -> tuple[str, bytes]:
         """Return key and payload of the head alone."""
-        return self._head_key, encode_head(head)
+        return head_key(self._session_id), encode_head(head)
 
     def closed(
         self,
@@ -129,12 +148,12 @@ class CheckpointParts:
     ) -> tuple[str, bytes]:
         """Return key and payload of the head of a chat that ended a while ago, with the ranges of all of its ids."""
         own = [replace(one, gap=replace(one.gap, detail=None)) for one in output_gaps]
-        return self._head_key, encode_closed(head, _remembered(seldom), own, IdBlock(ids, _NO_PRINTS))
+        return head_key(self._session_id), encode_closed(head, _remembered(seldom), own, IdBlock(ids, _NO_PRINTS))
 
     def forgotten(self) -> list[str]:
         """Return the keys of all segments, which are to be deleted: after that there are none."""
-        keys = [segment_key(self._session_id, segment) for segment in self._segments]
-        self._segments, self._announcement, self._seldom = {}, None, None
+        keys = [segment_key(self._session_id, segment) for segment in self.segments()]
+        self._forget()
         return keys
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bridge.records.redactor import Redaction
     from bridge.records.split_numbers import SplitNumbers
     from bridge.sealing.data_keys import DataKeys
-    from bridge.transcript.entries import Certificate, Entry, SessionFacts
+    from bridge.transcript.entries import Certificate, Entry, Party, SessionFacts
     from bridge.transcript.events import ChatEvent
     from bridge.transcript.summary import Summary
 
@@ -95,7 +95,7 @@ class ChatRecorder:
     """
 
     __slots__ = (
-        "_entries",
+        "_encoder",
         "_epoch",
         "_escaped_id",
         "_numbers",
@@ -106,7 +106,9 @@ class ChatRecorder:
         "_rules",
         "_schemas",
         "_sealed",
+        "_session_id",
         "_site",
+        "_source",
         "head",
         "key",
         "later",
@@ -129,16 +131,27 @@ class ChatRecorder:
         self._sealed: SealedFields | None = None
         if recording.keys is not None:
             self._redactor = self._sealed = SealedFields(session_id, recording.redactor, recording.keys)
-        self._site = recording.site
-        self._entries = EntryEncoder(session_id, recording.site, recording.source, epoch)
-        self.key = self._entries.events.subject
-        self._parties = PartyBlocks(self._redactor)
+        self._session_id = session_id
+        self._site, self._source = recording.site, recording.source
+        self._encoder: EntryEncoder | None = None
+        self.key = session_id.encode()
+        self._parties: PartyBlocks | None = None
         self._take_rules()
 
     def begin(self) -> None:
         """Give the chat a key if the output is sealed, before there is anything to seal."""
         if self._sealed is not None:
             self._sealed.begin()
+
+    def forget_encoded(self) -> None:
+        """Encode again, when it is needed next, what records have like the ones before: it takes memory."""
+        self._encoder = self._parties = None
+
+    def _entries(self) -> EntryEncoder:
+        encoder = self._encoder
+        if encoder is None:
+            encoder = self._encoder = EntryEncoder(self._session_id, self._site, self._source, self._epoch)
+        return encoder
 
     # --- TranscriptEvent -----------------------------------------------------------------------------------------
 
@@ -148,7 +161,7 @@ class ChatRecorder:
         Raises UnreadableMessage for a number beyond 64 bits or a text that is not Unicode.
         """
         try:
-            return self._entries.blocks(entry, facts)
+            return self._entries().blocks(entry, facts)
         except OverflowError:
             raise UnreadableMessage(_NUMBER) from None
         except UnicodeEncodeError:
@@ -187,7 +200,7 @@ class ChatRecorder:
             # Of the fields from visibility to unknownAttributes, GAP and RESUMED have party and gap only.
             content: tuple[bytes, ...] = (
                 NULL + NULL,
-                self._parties.block(entry.party, done),
+                self._party(entry.party, done),
                 NULL + NULL + NULL + NULL + gap + NULL + NULL + NULL,
                 _NO_ATTRIBUTES + _NO_ATTRIBUTES + EMPTY,
             )
@@ -208,7 +221,12 @@ class ChatRecorder:
         """Make the next records under the rules as they are: pseudonyms may have another key now."""
         self._rule_set = self._rules.rule_set
         self._rule_set_text = _rule_set_text(self._rule_set)
-        self._parties.forget()
+        self._parties = None
+
+    def _party(self, party: Party | None, done: list[Redaction]) -> bytes:
+        if self._parties is None:
+            self._parties = PartyBlocks(self._redactor)
+        return self._parties.block(party, done)
 
     def _content(self, entry: Entry, event: ChatEvent, own_id: str, done: list[Redaction]) -> tuple[bytes, ...]:
         """Encode the fields from visibility to unknownAttributes of an event."""
@@ -217,7 +235,7 @@ class ChatRecorder:
         file_size: str | None = None
         attributes: dict[str, str] = {}
         user_data_maps = attribute_maps = _NO_ATTRIBUTES
-        party = self._parties.block(entry.party, done)
+        party = self._party(entry.party, done)
         if not self._rules.typing_previews and is_typing(event):
             event = without_preview(event, done)
         if event.user_data:
@@ -311,4 +329,4 @@ class ChatRecorder:
 
     def session_headers(self, state: str, at: int, certificate: Certificate | None = None) -> Headers:
         """Return the CloudEvents headers of a SessionRecord."""
-        return self._entries.events.of_session(state, at, certificate)
+        return self._entries().events.of_session(state, at, certificate)

@@ -10,13 +10,14 @@ from bridge.records.blocks import party_block
 from bridge.transcript.events import PROTOCOL_TYPES, USER_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bridge.records.field_texts import FieldTexts
     from bridge.records.redactor import Redaction
     from bridge.transcript.entries import Party
 
 _KNOWN_PARTIES: Final = 16
+_NOTHING_DONE: Final[Mapping[int, Sequence[Redaction]]] = {}
 
 
 class PartyBlocks:
@@ -29,12 +30,12 @@ class PartyBlocks:
         # Lists, as a chat has few parties: a dictionary of them takes three times the memory.
         self._parties: list[Party] = []
         self._blocks: list[bytes] = []
-        self._done: list[Sequence[Redaction]] = []  # what was redacted in each, mostly nothing
+        self._done = _NOTHING_DONE  # place -> what was redacted in this party, if anything
         self._redactor = redactor
 
     def forget(self) -> None:
-        """Encode every party again: the rules have changed."""
-        self._parties, self._blocks, self._done = [], [], []
+        """Encode every party again when it is asked for."""
+        self._parties, self._blocks, self._done = [], [], _NOTHING_DONE
 
     def block(self, party: Party | None, done: list[Redaction]) -> bytes:
         """Return the field `party` of an event encoded, and append to `done` what was redacted in it."""
@@ -47,7 +48,8 @@ class PartyBlocks:
             at += 1
         else:
             at = self._place(party)
-        done += self._done[at]
+        if self._done:
+            done += self._done.get(at, ())
         return self._blocks[at]
 
     def _place(self, party: Party) -> int:
@@ -55,18 +57,18 @@ class PartyBlocks:
         for at, known in enumerate(self._parties):
             if known.user_id == party.user_id:
                 if known != party:
-                    self._blocks[at], self._done[at] = self._encoded(party)
+                    self._blocks[at] = self._encoded(party, at)
                     self._parties[at] = party
                 return at
         if len(self._parties) >= _KNOWN_PARTIES:
             self.forget()  # P6: a flood of parties costs time, not memory
-        block, done = self._encoded(party)
+        at = len(self._blocks)
+        self._blocks.append(self._encoded(party, at))
         self._parties.append(party)
-        self._blocks.append(block)
-        self._done.append(done)
-        return len(self._blocks) - 1
+        return at
 
-    def _encoded(self, party: Party) -> tuple[bytes, Sequence[Redaction]]:
+    def _encoded(self, party: Party, at: int) -> bytes:
+        """Encode the party of a place, and remember what was redacted in it."""
         done: list[Redaction] = []
         redactor = self._redactor
         shown = replace(
@@ -76,4 +78,6 @@ class PartyBlocks:
             protocol_type=redactor.word("party.protocolType", party.protocol_type, PROTOCOL_TYPES, done),
             person_id=party.person_id and redactor.text("party.personId", party.person_id, done),
         )
-        return SOME + party_block(shown), done or ()
+        if done or at in self._done:
+            self._done = {**self._done, at: done}
+        return SOME + party_block(shown)

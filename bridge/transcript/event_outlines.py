@@ -4,7 +4,7 @@ Kept by event id, so that the figures depend on which events were delivered, and
 came. Typing notices, changes of nickname, custom notices and events of unknown types leave no outline.
 
 An outline begins with a byte: the place of the id in its block, and the shape. Then come numbers, seven bits per byte,
-lowest first: the time as the difference to the outline before it in the block (zigzag), the party (`Parties.places`),
+lowest first: the time as the difference to the outline before it in the block (zigzag), the party (`Parties.place`),
 and what `_FURTHER` says. Outlines stand in the order in which they came.
 """
 
@@ -69,7 +69,7 @@ _MORE: Final = 128
 class Outline(NamedTuple):
     """An event as a summary sees it.
 
-    `at` in seconds since the session's start; `party` and `asker` as in `Parties.places`, 0 for one that is not
+    `at` in seconds since the session's start; `party` and `asker` as in `Parties.place`, 0 for one that is not
     remembered. `code` is that of a departure's reason, None without one.
     """
 
@@ -119,7 +119,7 @@ class Outlines:
         if outline is not None:
             shape, further = outline
             at = event.time_shift
-            self._append(event.event_id, shape, max(at, 0), (parties.places.get(event.user_id, 0), *further))
+            self._append(event.event_id, shape, max(at, 0), (parties.place(event.user_id), *further))
 
     def remove(self, event_id: int) -> None:
         """Remove the outline of an event, if it has one."""

@@ -26,7 +26,7 @@ class Fingerprints:
     caller puts in one for each event whose fingerprint was added or replaced.
     """
 
-    __slots__ = ("_blocks", "_changed", "_ids", "_marked", "_read", "kept", "layout", "outlines")
+    __slots__ = ("_blocks", "_changed", "_ids", "_marked", "_open", "_read", "kept", "layout", "outlines")
 
     def __init__(
         self,
@@ -49,7 +49,8 @@ class Fingerprints:
             for block, prints in (stored or {}).items()
         }
         highest = ids.maximum
-        self._changed = [] if highest is None else [block_of(highest)]  # some may stand there more than once
+        self._open = -1 if highest is None else block_of(highest)  # changed in any case, until it is returned closed
+        self._changed: list[int] | None = None  # others; some may stand there more than once
         self._marked: dict[int, bytes | None] | None = None  # None: nothing has changed since then
         self._read: tuple[int, dict[int, bytes]] | None = None  # the block that was read last
 
@@ -115,8 +116,11 @@ class Fingerprints:
             self._marked = {block: self._blocks.get(block)}
         elif block not in self._marked:
             self._marked[block] = self._blocks.get(block)
-        if not self._changed or self._changed[-1] != block:
-            self._changed.append(block)
+        if block != self._open:
+            if self._changed is None:
+                self._changed = [block]
+            elif self._changed[-1] != block:
+                self._changed.append(block)
         self._read = None
         if prints:
             self._blocks[block] = prints
@@ -157,13 +161,14 @@ class Fingerprints:
         With `again` all others. Not to be called when none is kept.
         """
         if again:
-            self._changed += self._blocks
+            self._changed = [*self._blocks]
         highest = self._ids.maximum
         if highest is None:
             return None, []
         still_open = block_of(highest)
         closed: list[IdBlock] = []
-        if len(self._changed) != 1 or self._changed[0] != still_open:
-            closed = [self._block(one) for one in sorted({*self._changed} - {still_open}) if one in self._blocks]
-            self._changed = [still_open]  # until it is returned as a closed one
+        if self._changed is not None or self._open != still_open:
+            changed = {*(self._changed or ()), self._open} - {still_open}
+            closed = [self._block(one) for one in sorted(changed) if one in self._blocks]
+            self._open, self._changed = still_open, None
         return self._block(still_open) if still_open in self._blocks else None, closed

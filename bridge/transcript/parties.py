@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MAX_PARTIES: Final = 512
 """Limit for the parties of a chat that are remembered; events of a further party carry its userId only (P6)."""
+FEW_PARTIES: Final = 8
+"""Up to so many, a party is looked for one by one: a dictionary takes 250 bytes in each chat, and is no faster."""
 MAX_PARTY_CHARACTERS: Final = 100_000
 """Limit for the texts of all of them together; a party beyond it is not remembered either."""
 
@@ -38,13 +40,11 @@ _BY_EARLY: Final = tuple(SetBy(event_id, event_id) for event_id in range(256))
 class Parties:
     """The parties by userId. `changes` counts what was put in or replaced.
 
-    `places` says where each stands among those known, from 1; it stays there. Not to be changed by the caller.
-
     Events come late and amended: what is remembered is what the event with the highest id set, in whatever order they
     came.
     """
 
-    __slots__ = ("_characters", "_known", "_set_by", "changes", "places")
+    __slots__ = ("_characters", "_known", "_places", "_set_by", "changes")
 
     def __init__(self, known: list[Party] | None = None, set_by: list[SetBy] | None = None) -> None:
         """Start from what `known` and `set_by` returned; the second may be shorter."""
@@ -52,21 +52,37 @@ class Parties:
         self._set_by = set_by or []
         if len(self._set_by) < len(self._known):
             self._set_by = [*self._set_by, *[_BY_NONE] * (len(self._known) - len(self._set_by))]
-        self.places = {party.user_id: place for place, party in enumerate(self._known, 1)}
+        self._places: dict[str, int] | None = None  # of few parties there is none
+        self._index()
         self._characters = sum(party.characters for party in self._known)
         self.changes = 0
+
+    def _index(self) -> None:
+        if len(self._known) > FEW_PARTIES:
+            self._places = {party.user_id: place for place, party in enumerate(self._known, 1)}
+
+    def place(self, user_id: str) -> int:
+        """Return where a party stands among those known, from 1, where it stays; 0 if it is not remembered."""
+        if self._places is not None:
+            return self._places.get(user_id, 0)
+        place = 0
+        for party in self._known:
+            place += 1
+            if party.user_id == user_id:
+                return place
+        return 0
 
     def known(self) -> list[Party]:
         """Return the parties in order of appearance. The list never changes, and is not to be changed."""
         return self._known
 
     def _party(self, user_id: str) -> Party | None:
-        place = self.places.get(user_id)
-        return None if place is None else self._known[place - 1]
+        place = self.place(user_id)
+        return self._known[place - 1] if place else None
 
     def _set_of(self, user_id: str) -> SetBy:
-        place = self.places.get(user_id)
-        return _BY_NONE if place is None else self._set_by[place - 1]
+        place = self.place(user_id)
+        return self._set_by[place - 1] if place else _BY_NONE
 
     def type_of(self, user_id: str) -> str | None:
         """Return a party's user type; None if it is not known."""
@@ -89,9 +105,11 @@ class Parties:
 
     def place_of_mentioned(self, user_id: str) -> int:
         """Return the place of a party that an event names beside its author; 0 if there is no room to remember it."""
-        if user_id not in self.places:
+        place = self.place(user_id)
+        if not place:
             self._remember(Party(user_id=user_id), _MENTIONED)
-        return self.places.get(user_id, 0)
+            place = self.place(user_id)
+        return place
 
     def party_of(self, event: ChatEvent) -> Party:
         """Return the party that the event is about, and remember it: one that joins, else the author.
@@ -112,8 +130,8 @@ class Parties:
             )
             self._joined(party, event.event_id)
             return party
-        place = self.places.get(event.user_id)
-        if place is None:  # its newParty was never seen: the id is all that is certain
+        place = self.place(event.user_id)
+        if not place:  # its newParty was never seen: the id is all that is certain
             known = Party(user_id=event.user_id)
             self._remember(known, _BY_NONE)
             return known
@@ -147,14 +165,17 @@ class Parties:
             self._remember(replace(before, nickname=party.nickname), SetBy(event_id, set_by.others))
 
     def _remember(self, party: Party, set_by: SetBy) -> None:
-        place = self.places.get(party.user_id)
-        before = None if place is None else self._known[place - 1]
+        place = self.place(party.user_id)
+        before = self._known[place - 1] if place else None
         characters = self._characters + party.characters - (0 if before is None else before.characters)
-        if characters > MAX_PARTY_CHARACTERS or (place is None and len(self._known) >= MAX_PARTIES):
+        if characters > MAX_PARTY_CHARACTERS or (not place and len(self._known) >= MAX_PARTIES):
             return
-        if place is None:
+        if not place:
             self._known, self._set_by = [*self._known, party], [*self._set_by, set_by]
-            self.places[party.user_id] = len(self._known)
+            if self._places is None:
+                self._index()
+            else:
+                self._places[party.user_id] = len(self._known)
         else:
             self._known, self._set_by = self._known.copy(), self._set_by.copy()
             self._known[place - 1], self._set_by[place - 1] = party, set_by

@@ -45,7 +45,7 @@ _NOBODY: Final = ChatMember(UNKNOWN, "", None)
 
 
 def members(parties: Sequence[Party]) -> list[ChatMember]:
-    """Return them by `Parties.places`: a party that is not remembered has place 0."""
+    """Return them by `Parties.place`: a party that is not remembered has place 0."""
     return [_NOBODY, *map(_member, parties)]
 
 

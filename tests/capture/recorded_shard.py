@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from bridge.capture.session_store import SessionStore
 from bridge.records.avro import QUARANTINED_INPUT, SESSION_RECORD, TRANSCRIPT_EVENT
 from bridge.records.checkpoint_keys import MARKER_KEY
+from bridge.records.normalise import Recording
+from bridge.records.redactor import Redactor
 from bridge.records.verifier import Verifier
 from tests.capture.compacted_topic import CompactedTopic
 from tests.capture.test_session_store import NOW, PREFIX, SCHEMAS, announcement, settings
-from tests.capture.written_topics import EVENTS, TOPICS, same_limits
+from tests.capture.written_topics import EVENTS, TOPICS, output, same_limits, written_to
 
 if TYPE_CHECKING:
     from bridge.capture.inbox import Input
@@ -24,6 +26,8 @@ class RecordedShard:
     limits: int = 1_000_000
     announced: bool = True
     given_up_chats: int = 64
+    encoded_chats: int = 256
+    redactor: Redactor = field(default_factory=Redactor)
     now: int = NOW
     events: list[bytes] = field(default_factory=list)
     sessions: list[bytes] = field(default_factory=list)
@@ -32,7 +36,11 @@ class RecordedShard:
 
     def __post_init__(self) -> None:
         self.settings = settings(
-            partition_of=lambda _: 3, limits=same_limits(self.limits), given_up_chats=self.given_up_chats
+            **written_to(output(Recording(SCHEMAS, self.redactor), PREFIX)),
+            partition_of=lambda _: 3,
+            limits=same_limits(self.limits),
+            given_up_chats=self.given_up_chats,
+            encoded_chats=self.encoded_chats,
         )
         self.store = SessionStore(3, self.settings)
         if self.announced:

@@ -128,7 +128,7 @@ def written(
 ) -> list[tuple[str, bytes]]:
     """The first checkpoint of a chat."""
     head.ids = blocks[-1] if blocks else None
-    return CheckpointParts(SESSION, SITE).changed(Checkpoint(head, b"{}", fold, blocks[:-1], list(own)))
+    return CheckpointParts(SESSION, SITE).changed(Checkpoint(head, b"{}", fold, blocks[:-1], tuple(own)))
 
 
 @given(heads, folds, id_blocks(), output_gaps, st.randoms())
@@ -190,7 +190,7 @@ class TopicOfAChat:
         output_gaps: Iterable[OutputGap] = (),
     ) -> list[str]:
         head = CheckpointHead("FOLLOWED", 1, 0, bytes(32), {}, fold.absence, 1, STAMP, ids=still_open)
-        changed = self.parts.changed(Checkpoint(head, announcement, fold, list(closed), list(output_gaps)))
+        changed = self.parts.changed(Checkpoint(head, announcement, fold, list(closed), tuple(output_gaps)))
         self.values |= dict(changed)
         return [key.removeprefix(SESSION) for key, _ in changed]
 

@@ -192,6 +192,7 @@ def test_a_flood_of_parties_is_not_remembered_without_limit() -> None:
             Entry(kinds.MESSAGE, number + 1, kinds.LIVE, 1, ChatEvent("message", number + 1), Party(f"{number:016x}")),
             FACTS,
         )
+    assert recorder._parties is not None
     assert len(recorder._parties._parties) <= 16
 
 
@@ -221,6 +222,7 @@ def test_a_party_that_changes_its_nickname_again_and_again_is_remembered_once() 
         one = Entry(kinds.MESSAGE, number + 1, kinds.LIVE, 1, ChatEvent("message", number + 1), Party("00A1", name))
         recorder.event_record(one, FACTS)
     known = recorder._parties
+    assert known is not None
     assert (len(known._parties), len(known._blocks), len(known._done)) == (1, 1, 1)
 
 
