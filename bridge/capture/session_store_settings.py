@@ -44,7 +44,7 @@ class SessionStoreSettings:
     owner: int = 0
     stored: StoredSettings = field(default_factory=StoredSettings)
     given_up_chats: int = 64
-    encoded_chats: int = 256
+    encoded_chats: int = 512
     evidence: EvidenceSettings | None = None
     keys: ShardKeys | None = None
 

@@ -71,13 +71,15 @@ class PartyBlocks:
         """Encode the party of a place, and remember what was redacted in it."""
         done: list[Redaction] = []
         redactor = self._redactor
-        shown = replace(
-            party,
-            nickname=party.nickname and redactor.text("party.nickname", party.nickname, done),
-            user_type=redactor.word("party.userType", party.user_type, USER_TYPES, done),
-            protocol_type=redactor.word("party.protocolType", party.protocol_type, PROTOCOL_TYPES, done),
-            person_id=party.person_id and redactor.text("party.personId", party.person_id, done),
-        )
+        nickname = party.nickname and redactor.text("party.nickname", party.nickname, done)
+        user_type = redactor.word("party.userType", party.user_type, USER_TYPES, done)
+        protocol_type = redactor.word("party.protocolType", party.protocol_type, PROTOCOL_TYPES, done)
+        person_id = party.person_id and redactor.text("party.personId", party.person_id, done)
+        shown = (nickname, user_type, protocol_type, person_id)
+        if shown != (party.nickname, party.user_type, party.protocol_type, party.person_id):
+            party = replace(
+                party, nickname=nickname, user_type=user_type, protocol_type=protocol_type, person_id=person_id
+            )
         if done or at in self._done:
             self._done = {**self._done, at: done}
-        return SOME + party_block(shown)
+        return SOME + party_block(party)

@@ -26,7 +26,7 @@ class RecordedShard:
     limits: int = 1_000_000
     announced: bool = True
     given_up_chats: int = 64
-    encoded_chats: int = 256
+    encoded_chats: int = 512
     redactor: Redactor = field(default_factory=Redactor)
     now: int = NOW
     events: list[bytes] = field(default_factory=list)

@@ -51,7 +51,7 @@ def encoded(shard: RecordedShard) -> list[str]:
 def test_records_and_checkpoints_are_the_same_of_chats_that_are_not_encoded(most: int) -> None:
     few, all_of_them = (
         RecordedShard(announced=False, encoded_chats=chats, redactor=Redactor((Rule("mail", detector="email"),)))
-        for chats in (most, 256)
+        for chats in (most, 512)
     )
     for one in in_turn():
         for shard in (few, all_of_them):
