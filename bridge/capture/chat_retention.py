@@ -61,8 +61,10 @@ class ChatRetention:
             self.remembered.put(chat)
 
     def recorded(self, touched: Mapping[str, Chat]) -> None:
-        """Take note of the chats that may have had records in a batch: a chat that had its last ones long before, or
-        that is not followed any more, forgets what of it is encoded, a fifth of what an open chat takes.
+        """Take note of the chats that may have had records in a batch.
+
+        What is encoded of a chat, a fifth of what an open one takes, is forgotten when it had its last records long
+        before, or is not followed any more.
         """
         encoded = self._encoded
         for session_id, chat in touched.items():

@@ -65,9 +65,7 @@ class Parties:
         """Return where a party stands among those known, from 1, where it stays; 0 if it is not remembered."""
         if self._places is not None:
             return self._places.get(user_id, 0)
-        place = 0
-        for party in self._known:
-            place += 1
+        for place, party in enumerate(self._known, 1):
             if party.user_id == user_id:
                 return place
         return 0

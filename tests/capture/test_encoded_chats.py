@@ -32,9 +32,11 @@ def of_chat(session_id: str, update: TranscriptUpdate) -> TranscriptUpdate:
 def in_turn() -> list[Input]:
     """The chats speak one after the other, again and again."""
     told: list[Input] = [announcement(session_id, offset=at) for at, session_id in enumerate(CHATS)]
-    told += [of_chat(session_id, history(joined(1, nickname="ada@example.org"), joined(2, BOB, nickname="Bob"))) for session_id in CHATS]
+    parties = joined(1, nickname="ada@example.org"), joined(2, BOB, nickname="Bob")
+    told += [of_chat(session_id, history(*parties)) for session_id in CHATS]
     for number in range(3, LAST + 1):
-        told += [of_chat(session_id, push(said(number, user_id=(ALICE, BOB)[number % 2]), over=number == LAST)) for session_id in CHATS]
+        speaker, over = (ALICE, BOB)[number % 2], number == LAST
+        told += [of_chat(session_id, push(said(number, user_id=speaker), over=over)) for session_id in CHATS]
     return told
 
 
