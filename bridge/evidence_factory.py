@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.clock import SystemClock
-from bridge.adapters.signing.file_key import FileKey
-from bridge.adapters.signing.token_key import TokenKey
 from bridge.adapters.timestamping.stamp_authority import StampAuthority
 from bridge.adapters.timestamping.stamp_checks import StampChecks
 from bridge.backoff import Backoff
@@ -27,6 +25,7 @@ from bridge.token_factory import token_of
 
 if TYPE_CHECKING:
     from bridge.adapters.kafka.topic_manager import TopicNames
+    from bridge.adapters.signing.token_key import TokenKey
     from bridge.capture.ports import Preparation
     from bridge.capture.signing import Signer
     from bridge.config import Config
@@ -102,6 +101,8 @@ def _signer_of(config: Config, secrets: SecretsWatch) -> Signer:
         key, pin = token_key_of(config)
         secrets.add("pkcs11_pin", pin)
         return key
+    from bridge.adapters.signing.file_key import FileKey  # noqa: PLC0415 - only what signs needs `cryptography`
+
     try:
         signer = FileKey(file)
     except (OSError, ValueError) as error:
@@ -120,6 +121,8 @@ def token_key_of(config: Config, label: str | None = None) -> tuple[TokenKey, Fi
 
     Raises ConfigError when the package, the module or the file of the PIN is missing.
     """
+    from bridge.adapters.signing.token_key import TokenKey  # noqa: PLC0415 - as above
+
     package, place, pin = token_of("evidence", config.evidence, label)
     return TokenKey(package, place, pin), pin if isinstance(pin, FileBacked) else None
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.adapters.sealing.file_wrapper import FileWrapper
-from bridge.adapters.sealing.token_wrapper import TokenWrapper
 from bridge.errors import ConfigError
 from bridge.secret_files import FileBacked, reason_of
 from bridge.token_factory import token_of
 
 if TYPE_CHECKING:
+    from bridge.adapters.sealing.file_wrapper import FileWrapper
+    from bridge.adapters.sealing.token_wrapper import TokenWrapper
     from bridge.config import Config
     from bridge.sealing.data_keys import KeyWrapper
     from bridge.secrets_watch import SecretsWatch
@@ -24,6 +24,8 @@ def master_key_of(config: Config, secrets: SecretsWatch | None = None) -> KeyWra
 
 
 def _file_wrapper(config: Config, secrets: SecretsWatch | None) -> FileWrapper:
+    from bridge.adapters.sealing.file_wrapper import FileWrapper  # noqa: PLC0415 - only what seals needs `cryptography`
+
     section = config.sealing
     try:
         wrapper = FileWrapper(section.master_key_file or "", section.former_master_key_files)
@@ -39,6 +41,8 @@ def _file_wrapper(config: Config, secrets: SecretsWatch | None) -> FileWrapper:
 
 
 def _token_wrapper(config: Config, secrets: SecretsWatch | None) -> TokenWrapper:
+    from bridge.adapters.sealing.token_wrapper import TokenWrapper  # noqa: PLC0415 - as above
+
     package, place, pin = token_of("sealing", config.sealing)
     if secrets is not None and isinstance(pin, FileBacked):
         secrets.add("sealing_pin", pin)

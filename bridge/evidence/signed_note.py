@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from bridge.errors import VerificationFailed
 
 if TYPE_CHECKING:
@@ -63,6 +60,10 @@ class PublicKey:
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Tell whether it made this signature of a message."""
+        # Every worker imports this module, and only auditors verify: the others are spared the 7 MB of the package.
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
         try:
             Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, message)
         except (InvalidSignature, ValueError):

@@ -14,8 +14,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import re2
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -41,6 +39,8 @@ def compiled(pattern: str) -> Callable[[str], Iterator[tuple[int, int]]]:
 
     Raises ValueError when RE2 cannot compile the pattern, with what to do instead; this is the user's to mend.
     """
+    import re2  # noqa: PLC0415 - a process without patterns of the users is to be spared its memory
+
     options = re2.Options()
     options.log_errors = False  # else RE2 writes to standard error
     options.max_mem = _MEMORY_BYTES
