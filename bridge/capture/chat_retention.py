@@ -66,18 +66,16 @@ class ChatRetention:
         What is encoded of a chat, a fifth of what an open one takes, is forgotten when it had its last records long
         before, or is not followed any more.
         """
-        encoded = self._encoded
         for session_id, chat in touched.items():
-            if chat.state == FOLLOWED:
-                encoded[session_id] = None
-                encoded.move_to_end(session_id)
-            else:
-                encoded.pop(session_id, None)
+            self._encoded.pop(session_id, None)
+            if chat.state != FOLLOWED:
                 chat.forget_encoded()
-        while len(encoded) > self._settings.encoded_chats:
-            session_id, _ = encoded.popitem(last=False)
-            if session_id in self._chats:
-                self._chats[session_id].forget_encoded()
+                continue
+            self._encoded[session_id] = None
+            if len(self._encoded) > self._settings.encoded_chats:
+                long_before, _ = self._encoded.popitem(last=False)
+                if long_before in self._chats:
+                    self._chats[long_before].forget_encoded()
 
     # --- packed chats --------------------------------------------------------------------------------------------
 

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from bridge.telemetry import Telemetry
     from bridge.transcript.updates import Update
 
+
 class Shard:
     """One shard of this worker. `run` owns it until it is cancelled, drained or fenced. `source` delivers its chats."""
 

@@ -80,6 +80,7 @@ class PartyBlocks:
             party = replace(
                 party, nickname=nickname, user_type=user_type, protocol_type=protocol_type, person_id=person_id
             )
+        block = SOME + party_block(party)
         if done or at in self._done:
             self._done = {**self._done, at: done}
-        return SOME + party_block(party)
+        return block

@@ -117,7 +117,7 @@ class Fingerprints:
         elif block not in self._marked:
             self._marked[block] = self._blocks.get(block)
         if block != self._open:
-            if self._changed is None:
+            if not self._changed:
                 self._changed = [block]
             elif self._changed[-1] != block:
                 self._changed.append(block)
@@ -160,11 +160,11 @@ class Fingerprints:
 
         With `again` all others. Not to be called when none is kept.
         """
-        if again:
-            self._changed = [*self._blocks]
         highest = self._ids.maximum
         if highest is None:
             return None, []
+        if again:
+            self._changed = [*self._blocks]
         still_open = block_of(highest)
         closed: list[IdBlock] = []
         if self._changed is not None or self._open != still_open:

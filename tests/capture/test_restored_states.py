@@ -15,6 +15,7 @@ from bridge.transcript.id_blocks import BLOCK_IDS
 from bridge.transcript.updates import Damaged, LinkDown
 from tests.bench.checkpoint_bytes import Followed
 from tests.capture.compacted_topic import CompactedTopic
+from tests.capture.recorded_shard import RecordedShard
 from tests.capture.test_session_store import NOW, SECOND, WRITERS, announcement, settings
 from tests.capture.written_topics import CHECKPOINTS
 from tests.support.reasons import A_RESET
@@ -87,6 +88,15 @@ def test_an_amendment_and_a_late_event_write_their_own_block_again_and_no_other(
     assert [record.key.decode() for record in late] == [f"{CHAT}#0", CHAT]
     amended = store.fold([push(said(2 * BLOCK_IDS, "changed"))], NOW).batch.on(CHECKPOINTS)
     assert [record.key.decode() for record in amended] == [f"{CHAT}#s", f"{CHAT}#2", CHAT]
+
+
+def test_a_chat_of_which_nothing_came_yet_is_written_again_and_then_recorded() -> None:
+    shard = RecordedShard()
+    shard.store.adopt(())
+    shard.fold()
+    for update in (history(joined(1)), push(said(2)), push(said(3))):
+        shard.fold(update)
+    assert shard.outline() == [1, 2, 3]
 
 
 def test_the_end_of_a_chat_and_its_expiry_leave_no_segment_behind() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -213,6 +214,17 @@ def test_a_nickname_that_is_shown_as_another_was_redacted_is_none_that_was_redac
         record = SCHEMAS.decode(TRANSCRIPT_EVENT, recorder.event_record(one, FACTS))
         told.append((record["party"]["nickname"], len(record["redactions"])))
     assert told == [("***************", 1), ("***************", 0), ("***************", 1)]
+
+
+@pytest.mark.parametrize("redacted_first", [False, True])
+def test_a_party_that_cannot_be_recorded_changes_nothing_of_what_was_redacted_before(redacted_first: bool) -> None:
+    recorder = ChatRecorder(SESSION, Recording(SCHEMAS, Redactor((Rule("mail", detector="email"),))))
+    first, second = ("ada@example.org", "Ada") if redacted_first else ("Ada", "ada@example.org")
+    for party in (Party("00A1", first), Party("00A1", second, time_zone_offset=1 << 70), Party("00A1", first)):
+        one = Entry(kinds.MESSAGE, 1, kinds.LIVE, 1, ChatEvent("message", 1), party)
+        with pytest.raises(UnreadableMessage) if party.time_zone_offset else contextlib.nullcontext():
+            record = SCHEMAS.decode(TRANSCRIPT_EVENT, recorder.event_record(one, FACTS))
+            assert len(record["redactions"]) == len(recorder.redacted) == redacted_first
 
 
 def test_a_party_that_changes_its_nickname_again_and_again_is_remembered_once() -> None:

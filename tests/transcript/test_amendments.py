@@ -157,7 +157,9 @@ def print_of(number: int) -> bytes:
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["put", "put", "put", "remove", "mark", "undo", "restart"]), st.integers(-20, 60)),
+    st.tuples(
+        st.sampled_from(["put", "put", "put", "remove", "mark", "undo", "restart", "again"]), st.integers(-20, 60)
+    ),
     max_size=120,
 )
 
@@ -185,28 +187,30 @@ def test_fingerprints_in_blocks_never_overwrite_one_another(steps: list[tuple[st
             ids.reset(marked[0])
             model = dict(marked[1])
             prints.undo()
-        elif what in ("mark", "restart"):
-            stored = as_stored(prints, ids, stored)
-            prints = prints if what == "mark" else Fingerprints(ids, stored)
+        elif what in ("mark", "restart", "again"):
+            stored = as_stored(prints, ids, {} if what == "again" else stored, again=what == "again")
+            prints = Fingerprints(ids, stored) if what == "restart" else prints
             prints.mark()
             marked = (ids.edges(), dict(model))
         assert {one: prints.get(one) for one in ids} == model
         assert (prints.stored() or {}).keys() == {one // BLOCK_IDS for one in model}
 
 
-def as_stored(prints: Fingerprints, ids: IdRanges, stored: dict[int, Prints]) -> dict[int, Prints]:
-    """Return what a topic holds once what changed since `stored` is written."""
+def as_stored(prints: Fingerprints, ids: IdRanges, stored: dict[int, Prints], *, again: bool) -> dict[int, Prints]:
+    """Return what a topic holds once what changed since `stored` is written; with `again` all there is."""
     there = (prints.stored() or {}).keys()
+    open_block, closed = prints.take_changed(again=again)
     if ids.maximum is None:
+        assert (open_block, closed) == (None, [])
         return {}
     still_open = ids.maximum // BLOCK_IDS
-    open_block, closed = prints.take_changed()
     assert open_block is not None
     changed = [*closed, open_block]
     assert open_block.number == still_open
     for block in changed:
         assert block.ranges == ids.within(block.number * BLOCK_IDS, block.number * BLOCK_IDS + BLOCK_IDS - 1)
     assert prints.take_changed() == (open_block, [])
+    assert not again or {block.number for block in changed} == set(there)
     kept = {**stored, **{block.number: block.prints for block in changed}}
     return {number: kept[number] for number in sorted(kept) if number in there}
 
