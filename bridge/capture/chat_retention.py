@@ -63,7 +63,7 @@ class ChatRetention:
     def recorded(self, touched: Mapping[str, Chat]) -> None:
         """Take note of the chats that may have had records in a batch.
 
-        What is encoded of a chat, a fifth of what an open one takes, is forgotten when it had its last records long
+        What is encoded of a chat, a sixth of what an open one takes, is forgotten when it had its last records long
         before, or is not followed any more.
         """
         for session_id, chat in touched.items():

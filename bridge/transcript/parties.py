@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MAX_PARTIES: Final = 512
 """Limit for the parties of a chat that are remembered; events of a further party carry its userId only (P6)."""
 FEW_PARTIES: Final = 8
-"""Up to so many, a party is looked for one by one: a dictionary takes 250 bytes in each chat, and is no faster."""
+"""Up to so many, a party is looked for one by one: a dictionary takes 250 bytes in each chat."""
 MAX_PARTY_CHARACTERS: Final = 100_000
 """Limit for the texts of all of them together; a party beyond it is not remembered either."""
 
