@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.pacing import REST
-from bridge.capture.shard_settings import BATCH_BYTES, ShardSettings
+from bridge.capture.shard_settings import ShardSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,19 +14,14 @@ if TYPE_CHECKING:
     from bridge.config import Config
 
 _LEAST_INBOX_BYTES: Final = 1 << 20
-_TOGETHER_BYTES: Final = 4 << 20
-"""What one transaction for all shards takes at most: all of it is in memory in three forms until it is committed."""
-_LEAST_BATCH_BYTES: Final = 128 << 10
 
 
 def shard_settings(config: Config, partitions: int, outputs: Sequence[Output], probe_after: float) -> ShardSettings:
     """Return the settings of one of so many shards. Messages wait only for an output that looks for split numbers."""
     looks = any(one.recording.redactor.split_rules for one in outputs)
     transactions_of_its_own = config.kafka.transactions == "shard"
-    together = max(_TOGETHER_BYTES // partitions, _LEAST_BATCH_BYTES)
     return ShardSettings(
         inbox_bytes=max(config.capture.inbox_bytes // partitions, _LEAST_INBOX_BYTES),
-        batch_bytes=BATCH_BYTES if transactions_of_its_own else together,
         # One transaction for all shards is as large as it gets, and the shards decide when it is about to begin.
         linger_max=config.capture.linger_max_seconds if transactions_of_its_own else 0.0,
         rest=REST if transactions_of_its_own else 0.0,

@@ -36,7 +36,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.capture.announcement_place import AnnouncementPlace
 from bridge.capture.attempts import Attempts
@@ -64,6 +64,9 @@ if TYPE_CHECKING:
     from bridge.capture.worker_ports import WritersOfShard
     from bridge.telemetry import Telemetry
     from bridge.transcript.updates import Update
+
+_BATCH_BYTES: Final = 2 * 1024 * 1024
+"""Source bytes per transaction at most: a backlog takes several, each well within the transaction time-out."""
 
 
 class Shard:
@@ -317,7 +320,7 @@ class Shard:
                     async with asyncio.timeout(min(rest, self._recovery.rest(), held_back)):
                         await self._inbox.arrival()
                 continue
-            await self._commit(writer, self._inbox.take(self._settings.batch_bytes))
+            await self._commit(writer, self._inbox.take(_BATCH_BYTES))
 
     async def _look(self, writer: TransactionalWriter) -> None:
         """Find out whether Kafka has forgotten something, and write what follows from that."""
