@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint_keys import Segment
     from bridge.records.output_chains import OutputGap
 
-_NONE_NAMED: Final[frozenset[str]] = frozenset()
-_BOTH_NAMED: Final = frozenset((ANNOUNCEMENT, SELDOM))
+_NAMED_SEGMENTS: Final = 2
+"""A chat that has a head has these: the announcement, and what seldom changes."""
 _NO_PRINTS: Final = Prints(b"", PrintLayout(0, 0))
 _OF_HEAD: Final = frozenset({"absence", "epoch", "away", "outlines"})
 """What of the state that seldom changes is in the head."""
@@ -57,14 +57,13 @@ class CheckpointParts:
     """The checkpoint of one chat. Takes what it returned for written: after a failed commit it is not used any more."""
 
     # There is one for each chat that is followed: a sorted list takes a third of the memory of a dictionary.
-    __slots__ = ("_announcement", "_blocks", "_named", "_output_gaps", "_seldom", "_session_id", "_site")
+    __slots__ = ("_announcement", "_blocks", "_output_gaps", "_seldom", "_session_id", "_site")
 
     def __init__(self, session_id: str, site: str) -> None:
         """Begin with nothing written; `site` is the bridge's own."""
         self._session_id = session_id
         self._site = site
-        self._named: frozenset[str] = _NONE_NAMED
-        self._blocks: list[int] = []  # rising
+        self._blocks: list[int] = []  # rising; the other segments are on the topic once they are known here
         self._announcement: bytes | None = None
         self._seldom: TranscriptState | None = None
         self._output_gaps: tuple[OutputGap, ...] = ()
@@ -80,30 +79,26 @@ class CheckpointParts:
         self._announcement = announcement
         self._output_gaps = tuple(output_gaps)
         self._seldom = seldom
-        self._named, self._blocks = _BOTH_NAMED, sorted(blocks)
+        self._blocks = sorted(blocks)
 
     def segments(self) -> list[Segment]:
         """Return which segments are on the topic."""
-        return [*sorted(self._named), *self._blocks]
+        named = ((ANNOUNCEMENT, self._announcement), (SELDOM, self._seldom))
+        return [*(segment for segment, known in named if known is not None), *self._blocks]
 
     def also_written(self, segments: Iterable[Segment]) -> None:
         """Learn that there are these segments, too: of a block that is open again, what is there is out of date."""
-        for segment in segments:
-            self._written(segment)
-
-    def _written(self, segment: Segment) -> None:
-        if isinstance(segment, str):
-            if segment not in self._named:
-                self._named = _BOTH_NAMED if self._named else frozenset((segment,))
-            return
         blocks = self._blocks
-        if not blocks or segment > blocks[-1]:  # as nearly always: blocks are closed one after the other
-            blocks.append(segment)
-        elif blocks[at := bisect_left(blocks, segment)] != segment:
-            blocks.insert(at, segment)
+        for segment in segments:
+            if isinstance(segment, str):
+                continue
+            if not blocks or segment > blocks[-1]:  # as nearly always: blocks are closed one after the other
+                blocks.append(segment)
+            elif blocks[at := bisect_left(blocks, segment)] != segment:
+                blocks.insert(at, segment)
 
     def _forget(self) -> None:
-        self._named, self._blocks, self._announcement, self._seldom = _NONE_NAMED, [], None, None
+        self._blocks, self._announcement, self._seldom = [], None, None
 
     def changed(self, checkpoint: Checkpoint, *, again: bool = False) -> list[tuple[str, bytes]]:
         """Return (key, payload) of what is to be written in one transaction: segments that changed, then the head.
@@ -127,11 +122,9 @@ class CheckpointParts:
             seldom = encode_seldom(checkpoint.seldom, checkpoint.output_gaps, self._site)
             segments.append((SELDOM, seldom))
         segments += [(block.number, encode_ids(block)) for block in checkpoint.closed]
-        records: list[tuple[str, bytes]] = []
-        for segment, value in segments:
-            self._written(segment)
-            records.append((segment_key(self._session_id, segment), value))
-        checkpoint.head.segments = len(self._named) + len(self._blocks)
+        self.also_written(block.number for block in checkpoint.closed)
+        records = [(segment_key(self._session_id, segment), value) for segment, value in segments]
+        checkpoint.head.segments = _NAMED_SEGMENTS + len(self._blocks)
         records.append(self.head(checkpoint.head))
         return records
 
