@@ -137,8 +137,10 @@ class SessionManager:
     def unstable(self) -> Mapping[str, int]:
         """Servers in use that answer and soon drop chats or connections, each time -> how often in a row."""
         now = self._clock.monotonic()
-        used = self.places
-        found = {server: losses for server, losses in self._queues.unstable(now, _UNSTABLE) if server in used}
+        found = dict(self._queues.unstable(now, _UNSTABLE))
+        if found:  # seldom, and to look at the place of each chat takes long
+            used = self.places
+            found = {server: losses for server, losses in found.items() if server in used}
         for session in self._sessions.values():
             if session.early_losses >= _UNSTABLE and not session.is_stable(now, self._settings):
                 found[session.lost_by] = max(session.early_losses, found.get(session.lost_by, 0))
