@@ -184,6 +184,31 @@ def test_a_server_that_was_left_alone_is_named_again_only_if_it_drops_again() ->
     play(scene())
 
 
+@pytest.mark.parametrize("then", ["refuses it", "is gone", "is not where it was announced"])
+def test_a_server_is_not_named_for_a_chat_that_it_dropped_before_and_does_not_take_any_more(then: str) -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A, B, keep_trying=True)
+        hears = servers[A].hears
+        drops_after(servers[A], "RequestJoin", chat=CHAT)
+        servers.follow(CHAT, A)
+        while not servers.manager.unstable:
+            await asyncio.sleep(1)
+        servers[A].hears = hears  # type: ignore[method-assign]
+        if then == "refuses it":
+            servers[A].refuses[CHAT] = LOGGED_OUT
+        elif then == "is gone":
+            servers[A].dies()
+        else:
+            servers[B].up = False
+            servers.follow(CHAT, B)
+        await asyncio.sleep(150)
+        assert servers.manager.unstable == {}
+        assert servers.where(CHAT) is None
+        assert CHAT in servers.manager.followed
+
+    play(scene())
+
+
 def test_a_chat_that_is_logged_out_each_time_is_joined_again_later_and_later() -> None:
     async def scene() -> None:
         servers = VirtualServers(A)

@@ -41,8 +41,8 @@ class FollowedSession:
     its join.
 
     `asked_at` is the monotonic time at which the last join was sent, `joined_at` that of the join that holds.
-    `early_losses` counts those that did not hold for long, in a row; `lost_by` is the server of the last of them, and
-    `slow_rounds` is the number of rounds that had one.
+    `early_losses` counts those that did not hold for long, in a row; `lost_by` is the server of the last of them,
+    `dropping` whether that has done nothing else to it since, and `slow_rounds` is the number of rounds that had one.
     """
 
     session_id: str
@@ -58,6 +58,7 @@ class FollowedSession:
     joined_at: float | None = None
     early_losses: int = 0
     lost_by: str = ""
+    dropping: bool = False
     slow_rounds: int = 0
     link: Link | None = None
     queue: ServerQueue | None = None
@@ -88,14 +89,24 @@ class FollowedSession:
         else:
             self.early_losses += 1
             self.lost_by = self.server
-            self._lost_in_round = True
+            self.dropping = self._lost_in_round = True
         self.joined_at = None
+
+    def not_taken(self) -> None:
+        """Its server cannot be reached, or refuses it: what that one dropped before is not why nobody watches it now."""
+        if self.server == self.lost_by:
+            self.dropping = False
+
+    def is_dropped(self, times: int, now: float, settings: ReconnectSettings) -> bool:
+        """Tell whether `lost_by` takes it again and again, and soon drops it: so many times in a row or more."""
+        return self.early_losses >= times and self.dropping and not self.is_stable(now, settings)
 
     def announced(self, servers: tuple[str, ...], password: str | None) -> None:
         """A newer announcement says where it is: all attempts are available again."""
         self.servers, self.password, self.attempt = servers, password or self.password, 0
         self.unreadable_histories = 0
         self.denied_by = _NOBODY
+        self.dropping = self.dropping and self.lost_by in servers
 
     def denied(self) -> bool:
         """Note that its server does not have it; tell whether all of them have said so often enough.

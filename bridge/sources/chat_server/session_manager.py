@@ -142,7 +142,7 @@ class SessionManager:
             used = self.places
             found = {server: losses for server, losses in found.items() if server in used}
         for session in self._sessions.values():
-            if session.early_losses >= _UNSTABLE and not session.is_stable(now, self._settings):
+            if session.is_dropped(_UNSTABLE, now, self._settings):
                 found[session.lost_by] = max(session.early_losses, found.get(session.lost_by, 0))
         return found
 
@@ -196,8 +196,8 @@ class SessionManager:
         session.turn = 0
         if session.link is not None:
             self._deliver(LinkDown(session_id, _ELSEWHERE, self._clock.now_us()), 0)
-            session.link.leave(session_id)
-            session.link = session.joined_at = None
+            link, session.link, session.joined_at = session.link, None, None  # first: to leave may end the link
+            link.leave(session_id)
         session.cancel_timer()
         self._queues.remove(session)
         self._queues.add(session)
@@ -314,12 +314,16 @@ class SessionManager:
 
     def _not_served(self, sessions: list[FollowedSession], reason: Problem) -> None:
         """No link could be had: the chats have spent an attempt, and all share one delay."""
+        if self._closed:  # to leave the chats may be what ended the last link: nobody looks for them here any more
+            return
         jitter = self._jitter()
         for session in sessions:
+            session.not_taken()
             refusal = JoinRefused(session.session_id, 0, reason, Verdict.RETRY, self._clock.now_us())
             self._try_later(session, refusal, jitter)
 
     def _refused(self, session: FollowedSession, refusal: JoinRefused) -> None:
+        session.not_taken()
         pointless = refusal.unreadable and session.has_unreadable_history()
         if pointless or (refusal.verdict is not Verdict.RETRY and session.denied()):
             self._give_up(session, refusal)
