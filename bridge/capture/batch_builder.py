@@ -127,6 +127,10 @@ class BatchBuilder:
         """Add a fact."""
         self._add(self.plan.facts, fact)
 
+    def follow(self, chat: Chat) -> None:
+        """Add a chat that the source is to watch."""
+        self._add(self.plan.follow, chat)
+
     def forget(self, session_id: str) -> None:
         """Add a chat that the source need not watch any more."""
         self._add(self.plan.forget, session_id)

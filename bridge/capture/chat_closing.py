@@ -42,6 +42,10 @@ def close_refused(builder: BatchBuilder, chat: Chat, refused: JoinRefused) -> No
     transcript, at = chat.transcript, refused.observed_at
     if refused.verdict is Verdict.RETRY:
         return
+    told = chat.announcement
+    if refused.asked not in (None, (tuple(told.places()), told.password)):
+        builder.follow(chat)  # announced at another place, or with another password, which the source had not heard yet
+        return
     if transcript.archived:  # what came after the last event is there
         close(builder, chat, at, OVER if refused.verdict is Verdict.GONE else GIVEN_UP)
         return

@@ -196,7 +196,8 @@ class JoinRefused:
     """The chat cannot be watched, for now (RETRY) or for good. `error_id` is the source's own error, 0 without one.
 
     The code of `reason` is one of link_codes.JOIN_CODES. `unreadable`: the history came and could not be read; the next
-    one will hardly be different.
+    one will hardly be different. `asked` are the places and the password with which it was asked for until it was given
+    up; None: not told.
     """
 
     session_id: str
@@ -205,6 +206,7 @@ class JoinRefused:
     verdict: Verdict
     observed_at: int = 0
     unreadable: bool = False
+    asked: tuple[tuple[str, ...], str | None] | None = field(default=None, repr=False)
 
     @property
     def ends_chat(self) -> bool:

@@ -93,7 +93,7 @@ class FollowedSession:
         self.joined_at = None
 
     def not_taken(self) -> None:
-        """Its server cannot be reached, or refuses it: what that one dropped before is not why nobody watches it now."""
+        """Its server cannot be reached, or refuses it: what that one dropped before is not why it is unwatched."""
         if self.server == self.lost_by:
             self.dropping = False
 

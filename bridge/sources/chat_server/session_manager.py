@@ -139,8 +139,7 @@ class SessionManager:
         now = self._clock.monotonic()
         found = dict(self._queues.unstable(now, _UNSTABLE))
         if found:  # seldom, and to look at the place of each chat takes long
-            used = self.places
-            found = {server: losses for server, losses in found.items() if server in used}
+            found = {server: found[server] for server in found.keys() & self.places.keys()}
         for session in self._sessions.values():
             if session.is_dropped(_UNSTABLE, now, self._settings):
                 found[session.lost_by] = max(session.early_losses, found.get(session.lost_by, 0))
@@ -347,4 +346,5 @@ class SessionManager:
         self._finished.add(session.session_id)
         verdict = refusal.verdict if refusal.verdict is Verdict.GONE else Verdict.NEVER
         at = refusal.observed_at or self._clock.now_us()
-        self._deliver(replace(refusal, verdict=verdict, observed_at=at), 0)
+        asked = session.servers, session.password
+        self._deliver(replace(refusal, verdict=verdict, observed_at=at, asked=asked), 0)
