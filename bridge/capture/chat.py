@@ -17,7 +17,7 @@ only that it is over: `addressable` is False then, and nothing can be folded int
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
@@ -69,7 +69,7 @@ class Chat:
     outputs: list[ChatOutput]
     parts: CheckpointParts
     told: Announcement | None
-    announced: bytes
+    announced: bytes = field(repr=False)
     state: str = FOLLOWED
     closed_at: int | None = None
     start_text: str = ""
@@ -78,7 +78,7 @@ class Chat:
     ended_at: int | None = None
     decisive: tuple[str, ...] = ()
     missing_outputs: tuple[str, ...] = ()
-    _marked: tuple[str, int | None, str, Announcement | None, bytes] | None = None
+    _marked: tuple[str, int | None, str, Announcement | None, bytes] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Find out which outputs take it; those that take a part since a restart remember what they hold."""

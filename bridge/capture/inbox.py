@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeGuard
 
@@ -48,7 +48,7 @@ class Announced:
     """
 
     offset: int
-    raw: bytes
+    raw: bytes = field(repr=False)
     key: bytes | None
     announcement: Announcement | None
     problem: str = ""

@@ -156,7 +156,7 @@ class Outgoing:
     topic: str
     partition: int
     key: bytes
-    value: bytes | None
+    value: bytes | None = field(repr=False)
     headers: Headers = field(default_factory=list)
     offset: int | None = None
 

@@ -43,7 +43,7 @@ class Damaged:
     `length` the size in bytes. The code is one of input_codes.QUARANTINE_CODES.
     """
 
-    raw: bytes
+    raw: bytes = field(repr=False)
     detail: str
     event_id: int | None = None
     code: str = UNREADABLE_EVENT
@@ -103,7 +103,7 @@ class TranscriptUpdate:
     Of a long message, the events are in `waiting`: such an update is folded only in the parts that `take_part` returns.
     """
 
-    transcript: ChatTranscript
+    transcript: ChatTranscript = field(repr=False)
     over: bool
     snapshot: bool
     server: str = ""
@@ -224,7 +224,7 @@ class QuarantinedInput:
     """
 
     source: str
-    raw: bytes
+    raw: bytes = field(repr=False)
     reason: Problem
     total_bytes: int
     session_id: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -47,7 +47,7 @@ class FollowedSession:
 
     session_id: str
     servers: tuple[str, ...]
-    password: str | None
+    password: str | None = field(repr=False)
     turn: int = 0
     attempt: int = 0
     denied_by: frozenset[str] = _NOBODY
