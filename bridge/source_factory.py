@@ -105,7 +105,8 @@ class ChatServerSources:
         """ClientVersion in force -> number of chats that are joined under it."""
         found: Counter[str] = Counter()
         for manager in self._managers:
-            found.update(str(version) for version in manager.client_versions())
+            for version, chats in manager.client_versions().items():
+                found[str(version)] += chats
         return found
 
     def pause_joins(self) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from bridge import logs
 from bridge.adapters.http.status_view import SessionView
+from bridge.capture.chat import FOLLOWED, OPEN
 from bridge.capture.chat import GIVEN_UP as STORED_AS_GIVEN_UP
-from bridge.capture.chat import OPEN
 from bridge.capture.chat import OVER as STORED_AS_OVER
 from bridge.capture.chat import STORED as KNOWN_AS_STORED
 from bridge.capture.readiness_codes import (
@@ -247,9 +247,19 @@ class WorkerStatus:
         return self._telemetry.render()
 
     def chat_states(self) -> Counter[str]:
-        """Return how many chats are in each of `overview.chat_list.CHAT_STATES`, also those that are packed."""
-        found = Counter(chat_state(shard, one) for shard in self._worker.shards for one in shard.store.chats.values())
-        found[GIVEN_UP] += sum(shard.store.packed for shard in self._worker.shards)
+        """Return how many chats are in each of `overview.chat_list.CHAT_STATES`, also those that are packed.
+
+        Without a look at each chat's place: with 20,000 chats that keeps the others waiting for tens of milliseconds.
+        """
+        found: Counter[str] = Counter()
+        for shard in self._worker.shards:
+            stored = Counter([chat.state for chat in shard.store.chats.values()])
+            joined = min(shard.source.chats_joined, stored[FOLLOWED])  # one may be joined whose end is being folded
+            found[JOINED] += joined
+            found[WAITING] += stored[FOLLOWED] - joined
+            found[GIVEN_UP] += stored[STORED_AS_GIVEN_UP] + shard.store.packed
+            found[OVER] += stored[STORED_AS_OVER]
+            found[STORED] += stored[KNOWN_AS_STORED]
         return found
 
     def _states(self) -> dict[str, int]:

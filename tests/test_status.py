@@ -53,7 +53,7 @@ class StubJoins:
 
 
 class StubSource:
-    connections = 0
+    connections = chats_joined = 0
 
     def __init__(self, unstable: dict[str, int]) -> None:
         self.unstable = unstable

@@ -87,6 +87,10 @@ class Source(Protocol):
     def has_link(self) -> bool:
         """Whether there is a connection over which chats can be monitored now, at whatever place."""
 
+    @property
+    def chats_joined(self) -> int:
+        """Number of chats that are monitored now."""
+
     def joined_at(self, session_id: str) -> str | None:
         """Return the place (an address) at which a chat is monitored now; None when it is not."""
 

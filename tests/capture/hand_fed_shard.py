@@ -51,6 +51,7 @@ class SilentSource:
     places: ClassVar[dict[str, PlaceUse]] = {}
     unreachable: ClassVar[dict[str, str]] = {}
     has_link = False
+    chats_joined = 0
 
     def __init__(self, deliver: Deliver, failed: Failed) -> None:
         self.deliver = deliver

@@ -45,6 +45,10 @@ class ScriptedSource:
     def places(self) -> dict[str, PlaceUse]:
         return {"chat-1:4800": PlaceUse(joined=len(self._followed))}
 
+    @property
+    def chats_joined(self) -> int:
+        return len(self._followed)
+
     def joined_at(self, session_id: str) -> str | None:
         return "chat-1:4800" if session_id in self._followed else None
 

@@ -50,6 +50,10 @@ class DirectorySource:
     def places(self) -> dict[str, PlaceUse]:
         return {str(self._folder): PlaceUse(links=len(self._tasks), joined=len(self._tasks))}
 
+    @property
+    def chats_joined(self) -> int:
+        return len(self._tasks)
+
     def joined_at(self, session_id: str) -> str | None:
         return str(self._folder) if session_id in self._tasks else None
 

@@ -48,13 +48,13 @@ from bridge.errors import Problem, places
 from bridge.sources.chat_server.followed_session import FollowedSession
 from bridge.sources.chat_server.join_queues import JoinQueues
 from bridge.sources.chat_server.link_facts import JoinAnswered, JoinRefusal, LinkFailed, LinkLost, LinkOpened
-from bridge.sources.chat_server.used_places import used_places
+from bridge.sources.chat_server.used_places import joined_versions, used_places
 from bridge.transcript import link_codes
 from bridge.transcript.updates import JoinRefused, LinkDown, TranscriptUpdate, Verdict
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from bridge.capture.ports import Clock, Deliver, Failed, PlaceUse
     from bridge.sources.chat_server.history_turn import HistoryTurn
@@ -170,11 +170,14 @@ class SessionManager:
         session = self._sessions.get(session_id)
         return session.link.server if session and session.link and session.link.is_joined(session_id) else None
 
-    def client_versions(self) -> Iterator[int]:
-        """Yield the ClientVersion in force for each chat that is joined right now."""
-        for session in self._sessions.values():
-            if session.link is not None and session.link.is_joined(session.session_id):
-                yield session.link.version
+    @property
+    def chats_joined(self) -> int:
+        """Number of chats that are joined right now."""
+        return sum(session.joined_at is not None for session in self._sessions.values())
+
+    def client_versions(self) -> Mapping[int, int]:
+        """Return ClientVersion in force -> number of chats that are joined under it right now."""
+        return joined_versions(self._sessions.values())
 
     def follow(self, session_id: str, places: tuple[str, ...], secret: str | None) -> None:
         """Join a chat, or go where a newer announcement says that it is now."""
@@ -253,8 +256,7 @@ class SessionManager:
             if session is None or session.link is not link:
                 return
             session.link = None
-            seconds = self._clock.monotonic() - session.asked_at
-            self._telemetry.emit(JoinRefusal.of(update, link.server, seconds))
+            self._telemetry.emit(JoinRefusal.of(update, link.server, self._clock.monotonic() - session.asked_at))
             self._refused(session, update)
             return
         elif isinstance(update, LinkDown):
@@ -333,8 +335,7 @@ class SessionManager:
         return 1.0 + _JITTER * (2.0 * self._rng.random() - 1.0)
 
     def _try_later(self, session: FollowedSession, refusal: JoinRefused, jitter: float) -> None:
-        pause = session.next_try(self._settings)
-        if pause is None:
+        if (pause := session.next_try(self._settings)) is None:
             self._give_up(session, refusal)
             return
         session.cancel_timer()
@@ -346,5 +347,4 @@ class SessionManager:
         self._finished.add(session.session_id)
         verdict = refusal.verdict if refusal.verdict is Verdict.GONE else Verdict.NEVER
         at = refusal.observed_at or self._clock.now_us()
-        asked = session.servers, session.password
-        self._deliver(replace(refusal, verdict=verdict, observed_at=at, asked=asked), 0)
+        self._deliver(replace(refusal, verdict=verdict, observed_at=at, asked=(session.servers, session.password)), 0)

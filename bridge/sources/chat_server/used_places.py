@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from bridge.capture.ports import PlaceUse
@@ -26,4 +26,13 @@ def used_places(links: Iterable[Link], sessions: Iterable[FollowedSession]) -> M
             found[session.link.server].joined += 1
         else:
             found[session.server].waiting += 1
+    return found
+
+
+def joined_versions(sessions: Iterable[FollowedSession]) -> Counter[int]:
+    """Return ClientVersion in force -> number of these chats that are joined under it."""
+    found: Counter[int] = Counter()
+    for link, chats in Counter(session.link for session in sessions if session.joined_at is not None).items():
+        if link is not None:
+            found[link.version] += chats
     return found

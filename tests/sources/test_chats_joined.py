@@ -1,0 +1,49 @@
+"""How many chats are joined, and under which ClientVersion, is what the places of the chats say."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.capture.virtual_servers import VirtualServers, play
+
+A, B = "chat-a:4800", "chat-b:4800"
+CHATS = [f"0000JOIN{number:08}" for number in range(7)]
+
+
+def agree(servers: VirtualServers) -> int:
+    """Compare the number of chats that are joined with what is said of each; return it."""
+    manager = servers.manager
+    joined = sum(manager.joined_at(chat) is not None for chat in CHATS)
+    assert (manager.chats_joined, sum(manager.client_versions().values())) == (joined, joined)
+    return joined
+
+
+def test_the_number_of_chats_that_are_joined_agrees_with_their_places_through_faults() -> None:
+    async def scene() -> None:
+        seen: set[int] = set()
+        servers = VirtualServers(A, B, per_link=2)
+
+        async def watched(seconds: float) -> None:
+            for _ in range(int(seconds * 20)):
+                await asyncio.sleep(0.05)
+                seen.add(agree(servers))
+
+        for chat in CHATS:
+            servers.follow(chat, A, B)
+        await watched(3)
+        servers[A].drops()
+        seen.add(agree(servers))
+        await watched(20)
+        servers[A].dies()
+        await watched(20)
+        assert agree(servers) == len(CHATS)
+        for chat in CHATS[:3]:
+            servers.manager.forget(chat)
+            seen.add(agree(servers))
+        await watched(2)
+        assert agree(servers) == len(CHATS) - 3
+        await servers.manager.close(leave=True)
+        assert agree(servers) == 0
+        assert seen >= {0, len(CHATS)}
+
+    play(scene())
