@@ -1,4 +1,4 @@
-"""Closed chats that are at hand as a whole, about 20 KB each, and which of them are to shrink.
+"""Closed chats that are at hand as a whole, about 5 KB each, and which of them are to shrink.
 
 The time of a chat that is over begins when it was closed. Within it, a stored transcript can amend its events. A bulk
 read closes chats by the thousand that ended long ago; nobody edits those any more, so only the latest few of them are

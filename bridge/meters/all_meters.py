@@ -66,7 +66,7 @@ GAUGES: Final[dict[GaugeName, str]] = {
     "inboxes_paused": "Shards that do not read now, because their buffer is full",
     "links": "Open connections to Chat Servers or gateways",
     "unreachable_servers": "Servers that could not be reached three times in a row, of chats that have no other",
-    "joins_waiting": "Chats waiting to be joined, because of the rate limit or a missing connection",
+    "joins_waiting": 'Chats whose join waits for the rate limit; all that wait: chatbridge_sessions{state="waiting"}',
     "joins_budget": "Joins that the rate limit allows right now, at the server that has the fewest",
     "joins_paused": "Whether the administrator has paused joins: 1, else 0",
     "announcers": "Kafka producers for announcements received over HTTP: 1 after the first, 0 after an error",
