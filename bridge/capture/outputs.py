@@ -215,6 +215,8 @@ class ChatOutput:
     def checkpointed(self) -> None:
         """Forget the last `mark`."""
         self._marked = None
+        if self.held is not None:
+            self.held.checkpointed()
 
     def undo(self) -> None:
         """Go back to the last `mark`; to be called after one only."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.announcement import parse
-from bridge.capture.chat import FOLLOWED, STORED, Chat
+from bridge.capture.chat import FOLLOWED, STORED, TRANSITIONS, Chat
 from bridge.capture.outputs import missing_outputs, outputs_of_stored_chat
 from bridge.errors import VerificationFailed
 from bridge.records.checkpoint_keys import MARKER_KEY, is_claim_key, position_name, segment_key
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from bridge.records.checkpoint import BatchStamp
     from bridge.records.checkpoint_reader import StoredSession
     from bridge.records.writer_schemas import WriterSchemas
+
+_STATES: Final = {state: state for state in TRANSITIONS}
+"""Each by itself: all chats share these texts."""
 
 
 @dataclass(slots=True)
@@ -78,19 +81,26 @@ def stored_shard(records: Iterable[tuple[str, bytes]], writers: WriterSchemas) -
 
 
 def stored_chat(stored: StoredSession, settings: SessionStoreSettings) -> Chat:
-    """Return a chat as of its checkpoint, which is whole and has segments."""
+    """Return a chat as of its checkpoint, which is whole and has segments.
+
+    As after any checkpoint there is no `undo` behind it, and it takes no more memory than before it was stored.
+    """
     head, announcement, seldom = stored.head, stored.announcement, stored.seldom
     if head is None or announcement is None or seldom is None:
         raise VerificationFailed("a checkpoint with other segments than a chat has")
     parts = CheckpointParts(stored.session_id, settings.recording.site)
     parts.restored(announcement, seldom, stored.blocks, stored.output_gaps)
-    return Chat(
-        Transcript(stored.transcript()),
+    transcript = Transcript(stored.transcript())
+    parts.share(transcript.seldom())
+    chat = Chat(
+        transcript,
         outputs_of_stored_chat(stored, head, settings.outputs),
         parts,
         parse(announcement),
         announcement,
-        STORED if head.stored else head.state,
+        STORED if head.stored else _STATES.get(head.state, head.state),
         None if head.state == FOLLOWED else head.observed_at,
         missing_outputs=missing_outputs(head, settings.outputs),
     )
+    chat.checkpointed(head.observed_at)
+    return chat

@@ -81,6 +81,11 @@ class CheckpointParts:
         self._seldom = seldom
         self._blocks = sorted(blocks)
 
+    def share(self, seldom: TranscriptState) -> None:
+        """Keep this state of `Transcript.seldom`, if it says what is on the topic: it is in memory anyhow."""
+        if self._seldom is not None and _stored(seldom) == _stored(self._seldom):
+            self._seldom = seldom
+
     def segments(self) -> list[Segment]:
         """Return which segments are on the topic."""
         named = ((ANNOUNCEMENT, self._announcement), (SELDOM, self._seldom))

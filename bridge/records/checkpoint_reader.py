@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from bridge.errors import SchemaUnknown, VerificationFailed
@@ -19,10 +20,11 @@ from bridge.transcript.entries import Gap, Party, SessionFacts
 from bridge.transcript.fingerprints import PrintLayout
 from bridge.transcript.holes import Absence
 from bridge.transcript.id_blocks import IdBlock, Prints
-from bridge.transcript.parties import SetBy
+from bridge.transcript.parties import set_by_events
 from bridge.transcript.ranges import IdRanges
 from bridge.transcript.state import TranscriptState
 from bridge.transcript.watch import Unwatched
+from bridge.transcript.words import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -181,7 +183,7 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
         sequence=head["sequence"],
         epoch=head["epoch"],
         chain_head=head["chainHead"],
-        counts=head["counts"],
+        counts={WORDS.get(kind, kind): count for kind, count in head["counts"].items()},
         absence=None if after is None else Absence(after, head["awaySince"]),
         observed_at=head["observedAt"],
         stamp=BatchStamp(
@@ -196,7 +198,7 @@ def _head(record: dict[str, Any]) -> CheckpointHead:
         chains=chains,
         stored=extra.get("stored", False),
         outlined=head["outlined"],
-        away=None if since is None or code is None else Unwatched(since, None, code),
+        away=None if since is None or code is None else Unwatched(since, None, WORDS.get(code, code)),
         offsets=decoded_offsets(head["offsets"], len(chains) + bool(head["chainHead"])),
         position=extra.get("position"),
         numbers=decoded_split(extra.get("splitNumbers", ())),
@@ -237,7 +239,7 @@ def _seldom(session_id: str, seldom: dict[str, Any]) -> TranscriptState:
         unattributed=seldom["unattributed"],
         rejoins=seldom["rejoins"],
         joined=seldom["joined"],
-        parties_set_by=[SetBy(*pair) for pair in zip(set_by[::2], set_by[1::2], strict=True)],
+        parties_set_by=[set_by_events(*pair) for pair in zip(set_by[::2], set_by[1::2], strict=True)],
         filled=[decoded_gap(gap) for gap in seldom["filled"]],
         amended=seldom["amended"],
         reused=seldom["idsReused"],
@@ -257,23 +259,28 @@ def decoded_facts(session_id: str, session: dict[str, Any]) -> SessionFacts:
         tenant=session["tenant"],
         monitored=session["monitored"],
         idle_time_expire=session["idleTimeExpire"],
-        server=session["server"],
+        server=_same_server(session["server"]),
         client_version=session["clientVersion"],
-        source=session["source"],
+        source=WORDS.get(session["source"], session["source"]),
     )
+
+
+@lru_cache(maxsize=1024)  # as of those that were not stored: all chats of a server share one text
+def _same_server(address: str | None) -> str | None:
+    return address
 
 
 def decoded_gap(gap: dict[str, Any]) -> Gap:
     """Return a decoded Gap as the fold has it."""
-    return Gap(gap["fromEventId"], gap["toEventId"], gap["since"], gap["code"], gap["detail"])
+    return Gap(gap["fromEventId"], gap["toEventId"], gap["since"], WORDS.get(gap["code"], gap["code"]), gap["detail"])
 
 
 def _party(party: dict[str, Any]) -> Party:
     return Party(
         user_id=party["userId"],
         nickname=party["nickname"],
-        user_type=party["userType"],
-        protocol_type=party["protocolType"],
+        user_type=WORDS.get(party["userType"], party["userType"]),
+        protocol_type=WORDS.get(party["protocolType"], party["protocolType"]),
         person_id=party["personId"],
         time_zone_offset=party["timeZoneOffset"],
         client_version=party["clientVersion"],

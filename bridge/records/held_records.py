@@ -23,12 +23,16 @@ from bridge.transcript.completeness import (
 from bridge.transcript.entries import GAP, RESUMED, Certificate, OutputPart
 from bridge.transcript.gap_codes import IDS_REUSED, UNEXPLAINED_IDS, WITHDRAWN
 from bridge.transcript.ranges import IdRanges
+from bridge.transcript.words import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bridge.records.output_chains import OutputGap
     from bridge.transcript.entries import Entry, Gap
+
+
+_Mark = tuple[tuple[bool, int, int | None, int, int], dict[str, int], tuple[list[int], list[int]]]
 
 
 @dataclass(slots=True, frozen=True)
@@ -76,7 +80,7 @@ def held_state(record: dict[str, Any] | None) -> HeldState | None:
         record["ended"],
         record["lastSequence"],
         record["certified"],
-        record["counts"],
+        {WORDS.get(kind, kind): count for kind, count in record["counts"].items()},
         list(zip(edges[::2], edges[1::2], strict=True)),
         record["amendments"],
         record["idsReused"],
@@ -94,6 +98,7 @@ class HeldRecords:
         self.ended, self.last, self.certified = state.ended, state.last, state.certified
         self.counts, self.ids = dict(state.counts), IdRanges(state.id_ranges)
         self.amended, self.reused = state.amended, state.reused
+        self._marked: _Mark | None = None
         self.mark()
 
     def state(self) -> HeldState:
@@ -107,8 +112,14 @@ class HeldRecords:
         flags = (self.ended, self.last, self.certified, self.amended, self.reused)
         self._marked = (flags, self.counts.copy(), self.ids.edges())
 
+    def checkpointed(self) -> None:
+        """Forget the last `mark`."""
+        self._marked = None
+
     def undo(self) -> None:
-        """Go back to the last `mark`."""
+        """Go back to the last `mark`; to be called after one only."""
+        if self._marked is None:
+            raise RuntimeError("there is no mark to go back to")
         flags, counts, edges = self._marked
         self.ended, self.last, self.certified, self.amended, self.reused = flags
         self.counts = counts.copy()

@@ -8,6 +8,7 @@ from bridge.errors import VerificationFailed
 from bridge.records.binary import EMPTY, NULL, SOME, array, long, optional_long, optional_text, text
 from bridge.transcript.endings import ChatEnd
 from bridge.transcript.watch import UNKNOWN_WATCH, Unwatched, Watch
+from bridge.transcript.words import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,15 +75,19 @@ def decoded_watch(record: dict[str, Any] | None) -> Watch:
         history_to=record["historyTo"],
         lowest_version=record["lowestVersion"],
         highest_version=record["highestVersion"],
-        visibility=record["visibility"],
-        sources=tuple(record["sources"]),
-        unwatched=tuple(Unwatched(one["from"], one["to"], one["code"]) for one in record["unwatched"]),
+        visibility=WORDS.get(record["visibility"], record["visibility"]),
+        sources=tuple(WORDS.get(one, one) for one in record["sources"]),
+        unwatched=tuple(_unwatched(one) for one in record["unwatched"]),
         unwatched_more=record["unwatchedMore"],
         closing=None
         if closing is None
         else ChatEnd(closing["eventId"], closing["ending"], closing["userId"], closing["userType"]),
         direct_messages=record["directMessages"],
     )
+
+
+def _unwatched(one: dict[str, Any]) -> Unwatched:
+    return Unwatched(one["from"], one["to"], WORDS.get(one["code"], one["code"]))
 
 
 def offsets_block(offsets: Sequence[ChainOffsets]) -> bytes:

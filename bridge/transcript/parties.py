@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bridge.transcript.entries import Party
-from bridge.transcript.events import BASIC, NEW_PARTY, PROTOCOL_TYPES, USER_TYPES, USER_UPDATE_NICK, is_marked_bot
+from bridge.transcript.events import BASIC, NEW_PARTY, USER_UPDATE_NICK, is_marked_bot
+from bridge.transcript.words import WORDS
 
 if TYPE_CHECKING:
     from bridge.transcript.events import ChatEvent, NoticeText
@@ -31,10 +32,14 @@ class SetBy(NamedTuple):
 
 _BY_NONE: Final = SetBy()
 _MENTIONED: Final = SetBy(-2, -2)
-_WORDS: Final = {word: word for word in (*USER_TYPES, *PROTOCOL_TYPES)}
-"""Each of these words once in memory, not once for each party."""
-_BY_EARLY: Final = tuple(SetBy(event_id, event_id) for event_id in range(256))
-"""By id of an event that set all: most parties join early, and all chats share these."""
+_BY_ONE: Final = {event_id: SetBy(event_id, event_id) for event_id in range(-2, 256)}
+"""By id of an event that set all, or what stands for none: most parties join early, and all chats share these."""
+
+
+def set_by_events(nickname: int, others: int) -> SetBy:
+    """Return which events set what is known of a party; the same object where many parties have the same."""
+    shared = _BY_ONE.get(others) if nickname == others else None
+    return SetBy(nickname, others) if shared is None else shared
 
 
 class Parties:
@@ -119,8 +124,8 @@ class Parties:
             party = Party(
                 user_id=event.user_id,
                 nickname=info.user_nickname,
-                user_type=_WORDS.get(info.user_type, info.user_type),
-                protocol_type=_WORDS.get(info.protocol_type, info.protocol_type),
+                user_type=WORDS.get(info.user_type, info.user_type),
+                protocol_type=WORDS.get(info.protocol_type, info.protocol_type),
                 person_id=info.person_id,
                 time_zone_offset=info.time_zone_offset,
                 client_version=info.client_version,
@@ -155,8 +160,7 @@ class Parties:
     def _joined(self, party: Party, event_id: int) -> None:
         before, set_by = self._party(party.user_id), self._set_of(party.user_id)
         if before is None or event_id >= max(set_by):
-            early = 0 <= event_id < len(_BY_EARLY)
-            self._remember(party, _BY_EARLY[event_id] if early else SetBy(event_id, event_id))
+            self._remember(party, set_by_events(event_id, event_id))
         elif event_id >= set_by.others:
             self._remember(replace(party, nickname=before.nickname), SetBy(set_by.nickname, event_id))
         elif event_id >= set_by.nickname:
