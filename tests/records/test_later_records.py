@@ -1,4 +1,4 @@
-"""What later versions will write needs nullable fields only, beside what there is: one invented record of each kind.
+"""What later versions could write needs nullable fields only, beside what there is: one invented record of each kind.
 
 `LATER` are the fields that a later version may add; `integrity` stays the last one. Each record is written with the
 schemas that have them and read with those and with today's, and today's records are read with the later schemas.

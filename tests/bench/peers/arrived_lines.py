@@ -42,17 +42,18 @@ class ArrivedLines:
         if self._begun <= line.at < self._ended:
             self._delays.append(arrived - line.at)
 
-    def figures(self, *, sent: int, cpu_seconds: float, wall_seconds: float, peak_bytes: int) -> PeerFigures:
-        """Return the figures of the run; CPU and wall time are those of the process between two samples."""
+    def figures(self, *, sent: int, cpu_seconds: float, peak_bytes: int) -> PeerFigures:
+        """Return the figures of the run, whose CPU time is that of the process between two samples."""
         seen = len(self._seen)
+        seconds = self._last_seen - self._first_sent if seen else math.nan
         return PeerFigures(
             sent=sent,
             seen=seen,
             repeated=self._repeated,
             disordered=self._disordered,
             cpu_us=cpu_seconds / seen * 1e6 if seen else math.nan,
-            core_percent=cpu_seconds / wall_seconds * 100,
-            per_second=seen / (self._last_seen - self._first_sent) if seen else math.nan,
+            core_percent=cpu_seconds / seconds * 100,
+            per_second=seen / seconds,
             p50_ms=percentile(self._delays, 0.5) * 1000,
             p99_ms=percentile(self._delays, 0.99) * 1000,
             peak_mb=peak_bytes / 1e6,

@@ -68,7 +68,7 @@ def bridge_figures(
     with start(broker, log, prefix=prefix, worker="bench", kafka__partitions=PARTITIONS) as bridge:
         bridge.wait_ready()
         with Arrivals(broker, topic) as arrivals:
-            cpu, started = bridge.cpu_seconds(), time.monotonic()
+            cpu = bridge.cpu_seconds()
             with announced_chats(
                 broker,
                 folder,
@@ -90,7 +90,6 @@ def bridge_figures(
             figures = lines.figures(
                 sent=len(sent),
                 cpu_seconds=bridge.cpu_seconds() - cpu,
-                wall_seconds=time.monotonic() - started,
                 peak_bytes=peak_bytes(bridge.pid),
             )
         bridge.terminate()

@@ -107,7 +107,6 @@ class MeasuredPeer:
         return lines.figures(
             sent=count,
             cpu_seconds=self._process.cpu_seconds() - cpu,
-            wall_seconds=time.monotonic() - begun,
             peak_bytes=self._process.peak_bytes(),
         )
 

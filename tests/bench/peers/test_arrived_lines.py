@@ -6,7 +6,7 @@ from tests.bench.peers.peer_figures import PeerFigures
 
 
 def figures_of(lines: ArrivedLines, sent: int = 4) -> PeerFigures:
-    return lines.figures(sent=sent, cpu_seconds=0.002, wall_seconds=0.01, peak_bytes=5_000_000)
+    return lines.figures(sent=sent, cpu_seconds=0.002, peak_bytes=5_000_000)
 
 
 def test_figures_are_those_of_what_was_seen() -> None:
@@ -19,7 +19,7 @@ def test_figures_are_those_of_what_was_seen() -> None:
         repeated=0,
         disordered=0,
         cpu_us=500,
-        core_percent=20,
+        core_percent=0.05,
         per_second=1,
         p50_ms=250,
         p99_ms=1_000,
