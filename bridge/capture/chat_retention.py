@@ -125,9 +125,6 @@ class ChatRetention:
         keys = [key for session_id in self._closed.expired(before) for key in checkpoint_keys(session_id, None)]
         for session_id in [one.session_id for one in self._chats.values() if (one.closed_at or now) < before]:
             if self._chats[session_id].state == STORED:
-                if self._settings.keys is not None and not self._settings.keys.sealable(session_id):
-                    self._expire_at = now  # with the next batch: its key is made ready before
-                    continue
                 touched[session_id] = self._chats[session_id]
                 self._stored.expire(self._chats[session_id], now, builder)
                 continue

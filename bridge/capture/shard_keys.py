@@ -3,8 +3,8 @@
 Whatever is sealed is decided without waiting (`DataKeys`). So a new key is random bytes, which are wrapped only in the
 second step of the commit; its record is written by the transaction that opens the chat, and in any case by that of the
 first record that is sealed with it. What lies on the topic is wrapped: `ready` unwraps the keys of those chats that
-inputs are about, before these are folded, and of those that `sealable` was asked about. A record without a value has a
-key that is not wrapped yet: it is never written.
+inputs are about, before these are folded. A record without a value has a key that is not wrapped yet: it is never
+written.
 
 After a failed commit, the topic tells which keys are there. One that was not written is kept for what is decided again;
 nonces are no reason not to (`sealing/chat_seal.py`).
@@ -48,7 +48,6 @@ class ShardKeys:
         self._new: dict[str, bytes] = {}  # not known to be on the topic
         self._destroyed: set[str] = set()  # by records that are not known to be on the topic
         self._seals: dict[str, ChatSeal] = {}
-        self._wanted: set[str] = set()  # of chats that no input is about
         self._of_partition = name_of_partition(partition)
         self._read: tuple[bytes, int] = (b"", 0)
         self._again = False
@@ -76,20 +75,12 @@ class ShardKeys:
 
     async def ready(self, inputs: Iterable[Input]) -> None:
         """Unwrap what folding these inputs may need. Raises SealingFailed, VerificationFailed."""
-        names = dict.fromkeys([self._of_partition, *_chats_of(inputs), *self._wanted])
+        names = dict.fromkeys([self._of_partition, *_chats_of(inputs)])
         missing = [name for name in names if name in self._stored and name not in self._seals]
         if missing:
             keys = await self._wrapper.unwrap([parsed_key_record(name, self._stored[name]) for name in missing])
             for name, key in zip(missing, keys, strict=True):
                 self._seals[name] = ChatSeal(name, key)
-        self._wanted.clear()
-
-    def sealable(self, session_id: str) -> bool:
-        """Tell whether a chat can be sealed that no input is about; if not, it can after the next `ready`."""
-        if session_id in self._seals or session_id not in self._stored or session_id in self._destroyed:
-            return True
-        self._wanted.add(session_id)
-        return False
 
     def add(self, batch: Batch) -> None:
         """Add the records of new keys to what a fold decided, and of all if the topic has lost them."""
