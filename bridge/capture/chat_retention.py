@@ -113,14 +113,24 @@ class ChatRetention:
             chat = touched[session_id] = self._chats[session_id]
             chat.whole = False
 
+    def unfinished(self, now: int) -> list[Chat]:
+        """Return the chats that `expire` closes unless inputs change that; `now` in us since 1970 UTC."""
+        before = self._expires_before(now)
+        if before is None:
+            return []
+        return [one for one in self._chats.values() if one.state == STORED and (one.closed_at or now) < before]
+
+    def _expires_before(self, now: int) -> int | None:
+        """Return the time before which a chat was closed that expires now; None: none does, or it is not time yet."""
+        retention = self._settings.closed_retention_us
+        return None if retention is None or now < self._expire_at else now - retention
+
     def expire(self, now: int, touched: dict[str, Chat], builder: BatchBuilder) -> None:
         """Delete the checkpoints of chats that were closed long ago; `now` in us since 1970 UTC."""
-        if now < self._expire_at:
+        before = self._expires_before(now)
+        if before is None:
             return
         self._expire_at = now + _HOUSEKEEPING_US
-        if self._settings.closed_retention_us is None:
-            return
-        before = now - self._settings.closed_retention_us
         self.unpack(self.packed.closed_before(before))
         keys = [key for session_id in self._closed.expired(before) for key in checkpoint_keys(session_id, None)]
         for session_id in [one.session_id for one in self._chats.values() if (one.closed_at or now) < before]:

@@ -163,6 +163,11 @@ class ChatOutput:
         """Whether the chat has begun there, and was not ended because the output takes it no longer."""
         return self.first > 0 and (self.held is None or not self.held.ended)
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether any record, also a GAP, gives the chat its key in a sealed output: it is OPENED before it there."""
+        return self.output.recording.keys is not None and self.taken and not (self.open and self.told)
+
     def takes(self, entry: Entry) -> bool:
         """Tell whether a record of the chat, which the output takes, is one of its part.
 

@@ -114,6 +114,17 @@ class SessionStore:
         chat = self._chats.get(session_id) or self.closed.chat(session_id)
         return (0, 0) if chat is None else (chat.transcript.seldom().epoch, chat.transcript.sequence)
 
+    def needing_keys(self, now: int) -> list[str]:
+        """Return the chats that a fold at `now` may begin in a sealed output although no input is about them.
+
+        If it writes all again, packed chats are at hand from then on.
+        """
+        chats = self._retention.unfinished(now)
+        if self._again:  # a checkpoint that has become too large ends its chat
+            self.unpack()
+            chats = [chat for chat in self._chats.values() if chat.state != OVER]
+        return [chat.session_id for chat in chats if any(one.needs_key for one in chat.outputs)]
+
     def limit(self, limits: Limits) -> None:
         """Set the largest records that the topics accept now."""
         self._settings = replace(self._settings, limits=limits)

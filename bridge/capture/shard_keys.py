@@ -2,9 +2,9 @@
 
 Whatever is sealed is decided without waiting (`DataKeys`). So a new key is random bytes, which are wrapped only in the
 second step of the commit; its record is written by the transaction that opens the chat, and in any case by that of the
-first record that is sealed with it. What lies on the topic is wrapped: `ready` unwraps the keys of those chats that
-inputs are about, before these are folded. A record without a value has a key that is not wrapped yet: it is never
-written.
+first record that is sealed with it. What lies on the topic is wrapped: before a fold, `ready` unwraps the keys of those
+chats that its inputs are about, and of others that it may begin in an output. A record without a value has a key that
+is not wrapped yet: it is never written.
 
 After a failed commit, the topic tells which keys are there. One that was not written is kept for what is decided again;
 nonces are no reason not to (`sealing/chat_seal.py`).
@@ -19,6 +19,7 @@ from bridge.capture.ports import Outgoing
 from bridge.capture.stored_inputs import ErasureRequested, StoredRead
 from bridge.sealing.chat_seal import ChatSeal
 from bridge.sealing.data_keys import key_record, name_of_partition, parsed_key_record
+from bridge.transcript.updates import QuarantinedInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -73,9 +74,9 @@ class ShardKeys:
 
     # --- the steps of a transaction ------------------------------------------------------------------------------
 
-    async def ready(self, inputs: Iterable[Input]) -> None:
-        """Unwrap what folding these inputs may need. Raises SealingFailed, VerificationFailed."""
-        names = dict.fromkeys([self._of_partition, *_chats_of(inputs)])
+    async def ready(self, inputs: Iterable[Input], others: Iterable[str] = ()) -> None:
+        """Unwrap what folding these inputs may need, and keys of `others`. Raises SealingFailed, VerificationFailed."""
+        names = dict.fromkeys([self._of_partition, *_chats_of(inputs), *others])
         missing = [name for name in names if name in self._stored and name not in self._seals]
         if missing:
             keys = await self._wrapper.unwrap([parsed_key_record(name, self._stored[name]) for name in missing])
@@ -164,3 +165,5 @@ def _chats_of(inputs: Iterable[Input]) -> Iterator[str]:
             yield from (bad.session_id for bad in one.unreadable)
         elif not isinstance(one, ErasureRequested):
             yield from chats_of(one)
+            if isinstance(one, QuarantinedInput):
+                yield from one.followed  # what they vouch for is written, and may end one that has become too large

@@ -119,7 +119,7 @@ class ShardTransactions:
         plan, since = self._uncertain
         if not restored.numbers.committed(plan.number) and not await recovery.landed(plan, store.numbers.shard):
             store.adopt(())
-            again = store.fold([], self._clock.now_us(), mark=True)
+            again = await self._fold([], mark=True)
             await self.prepare(plan)
             await self.prepare(again)
             plan.add(again, instead_of=self._settings.checkpoints)
@@ -142,13 +142,18 @@ class ShardTransactions:
 
         Raises KafkaUnavailable when the topics' limits changed, SealingFailed when a chat's key cannot be had.
         """
-        if self._settings.keys is not None:
-            await self._settings.keys.ready(inputs)
-        plan = self.store.fold(inputs, self._clock.now_us(), mark=mark, behind=self._inbox.behind(inputs))
+        plan = await self._fold(inputs, mark=mark)
         self._uncertain = plan, self._clock.monotonic()
         if plan.cut and await writer.refresh_limits() != writer.limits:
             raise KafkaUnavailable("max.message.bytes of a topic has changed; re-opening the shard")
         return plan
+
+    async def _fold(self, inputs: list[Input], *, mark: bool) -> TransactionPlan:
+        """Fold inputs, with all keys at hand that this may need: what expires meanwhile waits for the next fold."""
+        now = self._clock.now_us()
+        if self._settings.keys is not None:
+            await self._settings.keys.ready(inputs, self.store.needing_keys(now))
+        return self.store.fold(inputs, now, mark=mark, behind=self._inbox.behind(inputs))
 
     async def prepare(self, plan: TransactionPlan) -> None:
         """Complete the records of a plan, once; it may wait. Raises what the preparation raises, and SealingFailed."""
