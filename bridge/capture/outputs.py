@@ -137,10 +137,7 @@ class ChatOutput:
         self.first = first
         self.last = last
         self.held = held
-        self.certified = True
-        self.taken = True
-        self.told = True
-        self.plain = True
+        self.certified = self.taken = self.told = self.plain = True
         self.gaps = tuple(gaps)
         self._lacking: AbstractSet[int | None] = _lacking(self.gaps)
         self._marked: _Mark | None = None
