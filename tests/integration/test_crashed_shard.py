@@ -97,15 +97,18 @@ def test_the_same_classes_of_error_from_aiokafka_are_retried(broker: str, tmp_pa
         wait_for(lambda: len(chats.open_chats()) == CHATS, 20, "not all chats are open")
         with environment.bridge(make=Aiokafka) as bridge:
             wait_for(lambda: all_joined(bridge, CHATS), 30, lambda: f"joined: {len(bridge.sessions())} of {CHATS}")
-            transactions = "chatbridge_transactions_total"
-            wait_for(
-                lambda: bridge.metric(transactions, outcome="failed") == len(FROM_AIOKAFKA), 30, "not all were raised"
-            )
+            # Not by their number: with one transaction for all shards, one error fails what several of them have in it.
+            wait_for(lambda: not untold(bridge), 30, lambda: f"not raised, or not in the log: {untold(bridge)}")
+            assert bridge.metric("chatbridge_transactions_total", outcome="failed") > 0
             assert bridge.metric("chatbridge_shard_changes_total", change="crashed") == 0
             result = environment.finish(chats)
     assert result.explained == []
+
+
+def untold(bridge: Bridge) -> list[str]:
+    """Return the classes of error that are not in the log."""
     log = bridge.log.read_text("utf-8")
-    assert [error.__name__ for error in FROM_AIOKAFKA if error.__name__ not in log] == []
+    return [error.__name__ for error in FROM_AIOKAFKA if error.__name__ not in log]
 
 
 def test_a_shard_that_crashes_again_and_again_is_told_by_the_probe_and_stops_no_other(
