@@ -81,6 +81,7 @@ _SLOW_SECONDS = 5.0
 _STUCK_SECONDS = 30.0
 _JOINS_PAUSED = Problem(JOINS_PAUSED, "no chat is joined: an administrator paused joins (PUT /v1/admin/joins)")
 _SERVERS_NAMED = 8
+_SHOWN = {STORED_AS_GIVEN_UP: GIVEN_UP, STORED_AS_OVER: OVER, KNOWN_AS_STORED: STORED}
 """Unstable servers among the reasons, and unreachable ones: they come from announcements, and a reply has an end."""
 
 
@@ -257,9 +258,9 @@ class WorkerStatus:
             joined = min(shard.source.chats_joined, stored[FOLLOWED])  # one may be joined whose end is being folded
             found[JOINED] += joined
             found[WAITING] += stored[FOLLOWED] - joined
-            found[GIVEN_UP] += stored[STORED_AS_GIVEN_UP] + shard.store.packed
-            found[OVER] += stored[STORED_AS_OVER]
-            found[STORED] += stored[KNOWN_AS_STORED]
+            for state, shown in _SHOWN.items():
+                found[shown] += stored[state]
+            found[GIVEN_UP] += shard.store.packed
         return found
 
     def _states(self) -> dict[str, int]:
@@ -290,10 +291,6 @@ class WorkerStatus:
 
 def chat_state(shard: Shard, chat: Chat) -> str:
     """Return in which of `overview.chat_list.CHAT_STATES` a chat of a shard is."""
-    if chat.state == STORED_AS_GIVEN_UP:
-        return GIVEN_UP
-    if chat.state == STORED_AS_OVER:
-        return OVER
-    if chat.state == KNOWN_AS_STORED:
-        return STORED
+    if (shown := _SHOWN.get(chat.state)) is not None:
+        return shown
     return WAITING if shard.source.joined_at(chat.session_id) is None else JOINED

@@ -85,7 +85,7 @@ class AnnouncedChats:
                 _opened(chat, one.observed_at, builder)
             elif chat.state == STORED:  # it was opened then
                 chat.follow_again()
-        plan.follow.append(chat)
+        builder.follow(chat)
         touched[told.session_id] = chat
 
     def _new_chat(self, told: Announcement, announced: bytes) -> Chat:

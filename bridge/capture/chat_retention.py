@@ -118,7 +118,10 @@ class ChatRetention:
         before = self._expires_before(now)
         if before is None:
             return []
-        return [one for one in self._chats.values() if one.state == STORED and (one.closed_at or now) < before]
+        return [one for one in self._closed_before(before) if one.state == STORED]
+
+    def _closed_before(self, before: int) -> list[Chat]:
+        return [one for one in self._chats.values() if (one.closed_at or before) < before]
 
     def _expires_before(self, now: int) -> int | None:
         """Return the time before which a chat was closed that expires now; None: none does, or it is not time yet."""
@@ -133,10 +136,11 @@ class ChatRetention:
         self._expire_at = now + _HOUSEKEEPING_US
         self.unpack(self.packed.closed_before(before))
         keys = [key for session_id in self._closed.expired(before) for key in checkpoint_keys(session_id, None)]
-        for session_id in [one.session_id for one in self._chats.values() if (one.closed_at or now) < before]:
-            if self._chats[session_id].state == STORED:
-                touched[session_id] = self._chats[session_id]
-                self._stored.expire(self._chats[session_id], now, builder)
+        for chat in self._closed_before(before):
+            session_id = chat.session_id
+            if chat.state == STORED:
+                touched[session_id] = chat
+                self._stored.expire(chat, now, builder)
                 continue
             keys += checkpoint_keys(session_id, self._chats.pop(session_id))
             self.remembered.drop(session_id)
