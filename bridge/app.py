@@ -15,7 +15,6 @@ from bridge.adapters.heap import FreedMemory
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.group_look import GroupLook
-from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import CLIENT_ERRORS, ignore_unretrieved_batches
 from bridge.addresses import joined_address
@@ -269,7 +268,7 @@ class _WorkerProcess:
                 self._raised(plan.partitions)  # as many as there are, whatever the setting says
                 self._topics.found(plan)
                 await rights.check()  # of topics that did not exist before
-                await check_first_marker(config, self._kafka, self._writers, self._partitions)
+                await check_first_marker(config, self._shard_writers.logs, self._writers, self._partitions)
                 await self._stored.create_topic()
                 self._closed_retention = await used_closed_retention(config, topics, self._telemetry)
                 if told is None:
@@ -324,7 +323,7 @@ class _WorkerProcess:
             preparation=self._evidence.preparation,
             recovery=ShardRecovery(
                 partition,
-                KafkaShardLogs(self._kafka, partition, kinds, log_topics(store_settings.outputs)),
+                self._shard_writers.logs(partition, kinds, log_topics(store_settings.outputs)),
                 store_settings,
                 partitions=partitions,
                 interval=probe_after,

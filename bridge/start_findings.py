@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.capture.log_changes import check_group
 from bridge.capture.partition_numbers import check_former
 from bridge.capture.retention import closed_retention
@@ -13,21 +12,25 @@ from bridge.facts import ClosedRetentionExtended
 from bridge.output_topics import names_by_output
 
 if TYPE_CHECKING:
-    from bridge.adapters.kafka.connection import KafkaConnection
+    from collections.abc import Callable
+
     from bridge.adapters.kafka.topic_manager import TopicManager
+    from bridge.capture.ports import ShardLogs
     from bridge.config import Config
     from bridge.records.writer_schemas import WriterSchemas
     from bridge.telemetry import Telemetry
 
 
-async def check_first_marker(config: Config, kafka: KafkaConnection, writers: WriterSchemas, partitions: int) -> None:
+async def check_first_marker(
+    config: Config, logs: Callable[[int], ShardLogs], writers: WriterSchemas, partitions: int
+) -> None:
     """Compare the settings with the first marker that any shard has: one without chats may have none yet.
 
     Raises CheckpointsOfOthers when it is of another group, or goes by numbers of partitions that are not set.
     """
     former = config.kafka.partitions_before
     for partition in range(partitions):
-        marker = await stored_marker(KafkaShardLogs(kafka, partition), writers)
+        marker = await stored_marker(logs(partition), writers)
         if marker is not None:
             check_group(marker.facts, config.kafka.group)
             check_former(marker.numbers, former, partitions)

@@ -1,12 +1,15 @@
-"""Builds what writes the records of shards: a producer for each, or one for all shards of the worker."""
+"""Builds what writes the records of shards, a producer for each or one for all of the worker, and reads their logs."""
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.claim_topic import KafkaClaims
+from bridge.adapters.kafka.kept_client import asking_client
+from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.adapters.kafka.worker_producer import KafkaWorkerProducer
 from bridge.capture.fencing_writer import FencingWriter
@@ -16,7 +19,7 @@ from bridge.capture.worker_transactions import WorkerTransactions
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from random import Random
 
     from bridge.adapters.kafka.connection import KafkaConnection
@@ -39,12 +42,11 @@ def ids_of_worker(group: str, worker_id: str) -> list[str]:
 
 @dataclass(slots=True, frozen=True)
 class _FencingWriters:
-    kafka: KafkaConnection
-    topics: tuple[str, ...]
+    storage: Callable[[int], KafkaTransactionalWriter]
     claims: ShardClaims
 
     def writer(self, partition: int) -> FencingWriter:
-        return FencingWriter(partition, KafkaTransactionalWriter(self.kafka, partition, self.topics), self.claims)
+        return FencingWriter(partition, self.storage(partition), self.claims)
 
     async def release(self, partition: int) -> None:
         """Do nothing: the next owner initialises the shard's transactional id, and fences nobody else with that."""
@@ -54,13 +56,11 @@ class _FencingWriters:
 class _SharedWriters:
     """These are the `owner` of what they claim."""
 
-    kafka: KafkaConnection
-    topics: tuple[str, ...]
+    storage: Callable[[int], KafkaTransactionalWriter]
     transactions: WorkerTransactions
 
     def writer(self, partition: int) -> SharedWriter:
-        storage = KafkaTransactionalWriter(self.kafka, partition, self.topics)
-        return SharedWriter(partition, self, self.transactions, storage)
+        return SharedWriter(partition, self, self.transactions, self.storage(partition))
 
     async def release(self, partition: int) -> None:
         with contextlib.suppress(BridgeError):  # the claim may stay: then the next owner fences this worker
@@ -68,13 +68,14 @@ class _SharedWriters:
 
 
 class ShardWriters:
-    """The writers of a worker's shards, as `kafka.transactions` says."""
+    """The writers of a worker's shards, as `kafka.transactions` says, and their logs, with one client that asks."""
 
     def __init__(
         self, config: Config, kafka: KafkaConnection, clock: Clock, rng: Random, tell: Callable[[Fact], None]
     ) -> None:
-        """Nothing connects before a writer is opened."""
+        """Nothing connects before a writer is opened, or logs are looked at."""
         self._kafka = kafka
+        self._questions = questions = asking_client(kafka)
         self._topics: tuple[str, ...] = ()
         self._claims = claims = ShardClaims(
             KafkaClaims(kafka),
@@ -86,7 +87,7 @@ class ShardWriters:
         if config.kafka.transactions == "worker":
             self._transactions = WorkerTransactions(
                 ids=ids_of_worker(kafka.group, config.worker_id),
-                make_producer=lambda name: KafkaWorkerProducer(kafka, name, self._topics),
+                make_producer=lambda name: KafkaWorkerProducer(kafka, questions, name, self._topics),
                 claims=claims,
                 most_seconds=kafka.transaction_timeout,
                 clock=clock,
@@ -96,10 +97,20 @@ class ShardWriters:
     def of_shard(self, topics: Iterable[str]) -> WritersOfShard:
         """Return what makes the writers of one shard object; `topics` are those that it writes."""
         written = tuple(topics)
+
+        def storage(partition: int) -> KafkaTransactionalWriter:
+            return KafkaTransactionalWriter(self._kafka, self._questions, partition, written)
+
         if self._transactions is None:
-            return _FencingWriters(self._kafka, written, self._claims)
+            return _FencingWriters(storage, self._claims)
         self._topics = written
-        return _SharedWriters(self._kafka, written, self._transactions)
+        return _SharedWriters(storage, self._transactions)
+
+    def logs(
+        self, partition: int, more: Iterable[str] = (), outputs: Mapping[str, str] = MappingProxyType({})
+    ) -> KafkaShardLogs:
+        """Return the logs of one shard; the arguments are those of `KafkaShardLogs`."""
+        return KafkaShardLogs(self._kafka, self._questions, partition, more, outputs)
 
     async def close(self) -> None:
         """Close what all shards share; they have ended."""
@@ -107,3 +118,4 @@ class ShardWriters:
             await self._transactions.close()
         else:
             await self._claims.close()
+        await self._questions.close()

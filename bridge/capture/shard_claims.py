@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GRACE: Final = 2.0
 """Seconds that a former holder has to remove its claim: then it need not be fenced, which aborts its transaction."""
-_LOOKS: Final = 8
+_LOOKS: Final = 20
 """How often it is looked meanwhile whether it has."""
 _BEGUN: Final = 8
 """Most claims of a shard that are kept in mind to be removed, as the shard did not come to be held by them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge import factories
+from bridge.adapters.kafka.kept_client import asking_client
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from bridge.adapters.kafka.topic_growth import TopicGrowth, number_before
 from bridge.capture.stored_marker import stored_marker
@@ -66,11 +67,14 @@ def _check_settings(config: Config, before: int) -> None:
 
 async def _check_shards(config: Config, before: int) -> None:
     kafka, writers, unready = connection_of(config), WriterSchemas.shipped(), list[int]()
-    for partition in range(before):
-        logs = KafkaShardLogs(kafka, partition)
-        marker = await stored_marker(logs, writers)
-        if marker is None or not (max(marker.numbers) > before or (before in marker.numbers and marker.grows)):
-            unready.append(partition)
+    questions = asking_client(kafka)
+    try:
+        for partition in range(before):
+            marker = await stored_marker(KafkaShardLogs(kafka, questions, partition), writers)
+            if marker is None or not (max(marker.numbers) > before or (before in marker.numbers and marker.grows)):
+                unready.append(partition)
+    finally:
+        await questions.close()
     if unready:
         raise EnvironmentFault(
             f"the workers of the shards {', '.join(map(str, unready))} have not said that they know "

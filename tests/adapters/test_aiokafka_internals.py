@@ -73,6 +73,7 @@ USED = [
     Used("AIOKafkaClient", "_conns", dict, "open_transports: close connections whose bytes the broker does not read"),
     Used("AIOKafkaConnection", "_writer", type(None), "open_transports"),
     Used("AIOKafkaConnection", "_last_action", float, "last_answer: notice that no broker that is known answers"),
+    Used("AIOKafkaClient", "_topics", set, "ask_for_topics, ask_no_more: add_topic is not noticed in time"),
     Used("AIOKafkaClient", "_sync_task", type(None), "metadata_task_ended: detect a client that never answers again"),
     Used(
         "AIOKafkaConsumer",

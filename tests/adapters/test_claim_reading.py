@@ -53,10 +53,11 @@ class Broker:
 
     def __init__(self, logs: Mapping[int, Log]) -> None:
         self.logs = logs
-        self.cluster = SimpleNamespace(leader_for_partition=lambda _: 1)
+        self.cluster = SimpleNamespace(leader_for_partition=lambda _: 1, unauthorized_topics=set())
+        self._topics = set[str]()
 
-    async def add_topic(self, topic: str) -> None:
-        assert topic == TOPIC
+    def set_topics(self, topics: set[str]) -> None:
+        assert topics == {TOPIC}
 
     async def force_metadata_update(self) -> None:
         await asyncio.sleep(0.01)
@@ -68,7 +69,7 @@ class Broker:
         code, at, content = log.refused.errno, log.start if asked == EARLIEST else log.end, b""
         if isinstance(request, FetchRequest):
             code, content = log.fetched(asked)
-            return SimpleNamespace(topics=[(topic, [(partition, code, log.end, log.end, [], content)])])
+            return SimpleNamespace(API_VERSION=4, topics=[(topic, [(partition, code, log.end, log.end, [], content)])])
         return SimpleNamespace(topics=[(topic, [(partition, code, 0, at)])])
 
 
@@ -113,7 +114,7 @@ def test_a_partition_that_has_no_leader_for_long_is_left_out() -> None:
     class Leaderless(Broker):
         def __init__(self, logs: Mapping[int, Log]) -> None:
             super().__init__(logs)
-            self.cluster = SimpleNamespace(leader_for_partition=lambda at: 1 if at.partition else -1)
+            self.cluster.leader_for_partition = lambda at: 1 if at.partition else -1
 
     logs = {partition: Log([batch(0, (ONE, b"id-1"))], end=1) for partition in (0, 1)}
     found = play(read_claims(Leaderless(logs), TOPIC, {0: 0, 1: 0}))

@@ -26,6 +26,7 @@ from bridge.adapters.kafka import (
 from bridge.adapters.kafka.announcement_consumer import AnnouncementConsumer
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.connection import KafkaConnection
+from bridge.adapters.kafka.kept_client import asking_client
 from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
 from bridge.adapters.kafka.topic_reader import reader
@@ -111,7 +112,7 @@ class ScriptedProducer:
 
 
 def commit(producer: ScriptedProducer, *events: Outgoing) -> None:
-    writer = KafkaTransactionalWriter(SETTINGS, 0, ["topic"])
+    writer = KafkaTransactionalWriter(SETTINGS, asking_client(SETTINGS), 0, ["topic"])
     writer._producer = producer
     asyncio.run(writer.commit(Batch(list(events) or [RECORD], announcement_offset=7)))
 

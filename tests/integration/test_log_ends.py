@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.client import AIOKafkaClient
 
-from bridge.adapters.kafka.aiokafka_internals import consumer_client
+from bridge.adapters.kafka.calls import unavailable
+from bridge.adapters.kafka.kept_client import asking_client
 from bridge.adapters.kafka.log_ends import know_leaders, log_bounds
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
 from tests.integration.test_transactional_writer import play, writer_of
 
 if TYPE_CHECKING:
     from bridge.adapters.kafka.connection import KafkaConnection
+
+_failed = unavailable("no answer")
 
 
 def test_checkpoints_tell_whether_something_lies_behind_a_transaction_that_is_open(broker: str) -> None:
@@ -42,22 +46,23 @@ def test_the_leaders_of_several_topics_are_known_before_their_offsets_are_asked_
     async def scenario(settings: KafkaConnection) -> None:
         topics = (settings.topics.events, settings.topics.sessions, settings.topics.checkpoints)
         places = [TopicPartition(topic, 1) for topic in topics]
-        consumer = AIOKafkaConsumer(bootstrap_servers=broker)
-        await consumer.start()
+        client = AIOKafkaClient(bootstrap_servers=broker)
+        await client.bootstrap()
         try:
-            await know_leaders(consumer, places)
-            cluster = consumer_client(consumer).cluster
-            assert all(cluster.leader_for_partition(at) is not None for at in places)
-            assert await log_bounds(consumer, places) == (dict.fromkeys(places, 0), dict.fromkeys(places, 0))
+            asked = asyncio.gather(*(know_leaders(client, [topic]) for topic in topics))
+            await asked  # at once: also the topic that is added while the first answer is on its way
+            assert all(client.cluster.leader_for_partition(at) is not None for at in places)
+            assert await log_bounds(client, places, _failed) == (dict.fromkeys(places, 0), dict.fromkeys(places, 0))
         finally:
-            await consumer.stop()
+            await client.close()
 
     play(scenario, broker)
 
 
 def test_the_end_of_a_log_is_told_when_what_was_written_before_is_marked(broker: str) -> None:
     async def scenario(settings: KafkaConnection) -> None:
-        logs = KafkaShardLogs(settings, 1)
+        questions = asking_client(settings)
+        logs = KafkaShardLogs(settings, questions, 1)
         assert await logs.marked("checkpoints") == 0
         other = AIOKafkaProducer(bootstrap_servers=broker, transactional_id=f"{settings.group}-worker:other")
         await other.start()
@@ -71,5 +76,6 @@ def test_the_end_of_a_log_is_told_when_what_was_written_before_is_marked(broker:
             assert await waiting == 2  # the record and its marker
         finally:
             await other.stop()
+            await questions.close()
 
     play(scenario, broker)

@@ -11,16 +11,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from bridge.adapters.event_loop import TLS_SHUTDOWN_SECONDS, EventLoop
-from bridge.adapters.kafka import transactional_writer
-from bridge.adapters.kafka.stopping import discard_consumer, stop_consumer
+from bridge.adapters.kafka.stopping import stop_consumer
 from bridge.config.security import client_arguments
-from tests.integration.test_transactional_writer import prepared, settings_for, writer_of
+from tests.integration.test_transactional_writer import prepared, settings_for
 from tests.support.kafka_tools import create, write
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-
-    import pytest
 
     from bridge.adapters.kafka.connection import KafkaConnection
     from tests.support.secured_broker import SecuredBroker
@@ -90,63 +87,5 @@ def test_a_consumer_stops_within_seconds_while_the_broker_stands_still(secured_b
             assert time.monotonic() - began < AT_MOST
         finally:
             secured_broker.resume()
-
-    run(scene())
-
-
-def test_a_shard_is_opened_and_read_back_before_anything_has_closed(
-    secured_broker: SecuredBroker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def scene() -> None:
-        closing, ended = asyncio.Event(), []
-
-        def late(name: str) -> None:
-            stop = getattr(transactional_writer, name)
-
-            async def stop_late(client: object) -> None:
-                await closing.wait()
-                await stop(client)
-                ended.append(name)
-
-            monkeypatch.setattr(transactional_writer, name, stop_late)
-
-        late("stop_admin")
-        late("stop_consumer")
-        writer = writer_of(await secured_settings(secured_broker), 0)
-        await writer.open()
-        assert await writer.checkpoints() == []
-        assert ended == []
-        closing.set()
-        await writer.close()
-        assert sorted(ended) == ["stop_admin", "stop_consumer"]
-
-    run(scene())
-
-
-def test_who_has_read_what_there_is_does_not_wait_for_the_fetch_that_finds_nothing_more(
-    secured_broker: SecuredBroker,
-) -> None:
-    topic = "closing.read"
-    create(secured_broker.bootstrap_servers, NewTopic(topic, 1, 1))
-    write(secured_broker.bootstrap_servers, topic, {"a": b"1"})
-    secured_broker.grant("closing.")
-
-    async def scene() -> None:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=secured_broker.address("SECURED"),
-            enable_auto_commit=False,
-            fetch_max_wait_ms=30_000,
-            **client_arguments(secured_broker.scram),
-        )
-        await consumer.start()
-        at = TopicPartition(topic, 0)
-        consumer.assign([at])
-        await consumer.seek_to_beginning(at)
-        assert await consumer.getmany(at, timeout_ms=10_000)
-        await asyncio.sleep(0.2)  # the next fetch is sent, and is answered after half a minute
-        began = time.monotonic()
-        await discard_consumer(consumer)
-        assert time.monotonic() - began < TLS_SHUTDOWN_SECONDS / 2
-        assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     run(scene())

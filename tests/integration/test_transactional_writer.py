@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from bridge.adapters.kafka.aiokafka_internals import consumer_client
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.connection import KafkaConnection
+from bridge.adapters.kafka.kept_client import asking_client
 from bridge.adapters.kafka.log_ends import high_watermark
 from bridge.adapters.kafka.partitioner import partition_of
 from bridge.adapters.kafka.producers import ignore_unretrieved_batches
@@ -27,7 +28,7 @@ from tests.support.kafka_tools import AUTHORIZER, forbid_writes
 from tests.support.wanted_topics import wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
 
     Scenario = Callable[[KafkaConnection], Coroutine[None, None, None]]
 
@@ -97,12 +98,24 @@ async def group_offset(settings: KafkaConnection, partition: int) -> int | None:
         await consumer.stop()
 
 
+class LoneWriter(KafkaTransactionalWriter):
+    """The writer of a shard whose questions have a client of their own, which closes with it."""
+
+    def __init__(self, settings: KafkaConnection, partition: int, topics: Iterable[str]) -> None:
+        self._asking = asking_client(settings)
+        super().__init__(settings, self._asking, partition, topics)
+
+    async def close(self) -> None:
+        try:
+            await super().close()
+        finally:
+            await self._asking.close()
+
+
 def writer_of(settings: KafkaConnection, partition: int) -> KafkaTransactionalWriter:
     """Return the writer of a shard that has one output."""
     topics = settings.topics
-    return KafkaTransactionalWriter(
-        settings, partition, (topics.events, topics.sessions, topics.quarantine, topics.checkpoints)
-    )
+    return LoneWriter(settings, partition, (topics.events, topics.sessions, topics.quarantine, topics.checkpoints))
 
 
 def value(number: int, size: int = 10) -> bytes:

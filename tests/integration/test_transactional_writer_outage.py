@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
+from bridge.adapters.kafka.kept_client import asking_client
 from bridge.adapters.kafka.worker_producer import KafkaWorkerProducer
 from bridge.announcement import Announcement
 from bridge.capture.ports import Batch
@@ -114,7 +115,8 @@ def test_a_topic_of_which_no_broker_tells_is_not_called_missing() -> None:
     async def scenario(broker: LocalBroker) -> None:
         settings = await prepared(settings_for(broker.bootstrap_servers))
         batch, unknown = (Batch([record(topic, 0, 1)]) for topic in (settings.topics.events, "unknown"))
-        producer = KafkaWorkerProducer(settings, f"{settings.group}-worker:one", (settings.topics.events,))
+        questions = asking_client(settings)
+        producer = KafkaWorkerProducer(settings, questions, f"{settings.group}-worker:one", (settings.topics.events,))
         await producer.open()
         try:
             found = await producer.unwritable({0: unknown})
@@ -125,6 +127,7 @@ def test_a_topic_of_which_no_broker_tells_is_not_called_missing() -> None:
             assert type(raised.value) is KafkaUnavailable
         finally:
             await producer.close()
+            await questions.close()
 
     with LocalBroker(overrides={"auto.create.topics.enable": "false"}) as broker:
         asyncio.run(asyncio.wait_for(scenario(broker), 60))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.topic_manager import TopicManager, TopicNames
-from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.capture.outputs import RECORD_KINDS
 from bridge.facts import TransactionFailed
 from bridge.transcript.entries import COMPLETE, GAP, INCOMPLETE
@@ -19,7 +18,7 @@ from tests.capture.hand_fed_shard import feed, hand_fed_shard, settled, while_it
 from tests.capture.recorded_facts import RecordedFacts
 from tests.capture.test_session_store import announcement, settings
 from tests.capture.two_outputs import MASKED, WHOLE, WrittenOutput
-from tests.integration.test_transactional_writer import PARTITIONS, committed, prepared, settings_for
+from tests.integration.test_transactional_writer import PARTITIONS, LoneWriter, committed, prepared, settings_for
 from tests.support.kafka_tools import alter
 from tests.support.wanted_topics import wanted
 from tests.transcript.build import history, joined, push, said
@@ -41,8 +40,8 @@ CARD: Final = "my card is 4111 1111 1111 1111"
 async def running(
     connection: KafkaConnection, store: SessionStoreSettings, told: RecordedFacts
 ) -> AsyncIterator[Shard]:
-    def writer(number: int) -> KafkaTransactionalWriter:
-        return KafkaTransactionalWriter(connection, number, store.written_topics)
+    def writer(number: int) -> LoneWriter:
+        return LoneWriter(connection, number, store.written_topics)
 
     shard = hand_fed_shard(PARTITION, writer, SystemClock(), told, store)
     async with while_it_runs(shard):

@@ -10,6 +10,7 @@ import pytest
 
 from bridge.adapters.clock import SystemClock
 from bridge.adapters.kafka.claim_topic import KafkaClaims
+from bridge.adapters.kafka.kept_client import asking_client
 from bridge.adapters.kafka.worker_producer import KafkaWorkerProducer
 from bridge.capture.shard_claims import ShardClaims
 from bridge.capture.shared_writer import SharedWriter
@@ -23,11 +24,12 @@ from tests.integration.test_transactional_writer import prepared, settings_for, 
 
 if TYPE_CHECKING:
     from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.adapters.kafka.kept_client import KeptClient
 
 NAME = "worker:one"
 
 
-def together(connection: KafkaConnection, told: RecordedFacts) -> WorkerTransactions:
+def together(connection: KafkaConnection, questions: KeptClient, told: RecordedFacts) -> WorkerTransactions:
     topics, numbers = connection.topics, count()
     claims = ShardClaims(
         KafkaClaims(connection),
@@ -38,7 +40,7 @@ def together(connection: KafkaConnection, told: RecordedFacts) -> WorkerTransact
     written = (topics.events, topics.sessions, topics.quarantine, topics.checkpoints)
     return WorkerTransactions(
         ids=[f"{connection.group}-{NAME}", f"{connection.group}-{NAME}:2"],
-        make_producer=lambda name: KafkaWorkerProducer(connection, name, written),
+        make_producer=lambda name: KafkaWorkerProducer(connection, questions, name, written),
         claims=claims,
         most_seconds=connection.transaction_timeout,
         clock=SystemClock(),
@@ -58,7 +60,8 @@ def test_each_record_of_a_workers_transaction_is_on_kafka_once(
     async def scene() -> None:
         connection = await prepared(settings_for(f"127.0.0.1:{proxy.port}", transaction_timeout=3.0))
         told, owner = RecordedFacts(), object()
-        worker = together(connection, told)
+        questions = asking_client(connection)
+        worker = together(connection, questions, told)
         shard = hand_fed_shard(
             PARTITION,
             lambda number: SharedWriter(number, owner, worker, writer_of(connection, number)),
@@ -78,6 +81,7 @@ def test_each_record_of_a_workers_transaction_is_on_kafka_once(
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await worker.close()
+            await questions.close()
         assert proxy.left == 0
         await check(connection, told)
 

@@ -14,7 +14,7 @@ from aiokafka.record.control_record import COMMIT_MARKER, ControlRecord
 from aiokafka.record.memory_records import MemoryRecords
 
 from bridge.adapters.kafka.aiokafka_internals import consumer_client
-from bridge.adapters.kafka.log_ends import log_bounds
+from bridge.adapters.kafka.log_ends import high_watermark, know_leaders, log_start
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,9 +53,11 @@ async def read_batches(consumer: AIOKafkaConsumer, at: TopicPartition, start: in
     `consumer` is started, reads what is not committed, and has no assignment. Raises KafkaError, also when nothing
     comes for SECONDS.
     """
-    starts, ends = await log_bounds(consumer, [at])
-    position, deadline = max(start, starts[at]), time.monotonic() + SECONDS
-    while position < ends[at]:
+    client = consumer_client(consumer)
+    await know_leaders(client, [at.topic])
+    end = await high_watermark(client, at)
+    position, deadline = max(start, await log_start(client, at)), time.monotonic() + SECONDS
+    while position < end:
         for batch in await _fetched(consumer, at, position):
             if batch.last >= position:
                 position, deadline = batch.last + 1, time.monotonic() + SECONDS

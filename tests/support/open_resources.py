@@ -84,8 +84,9 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
     producers = (min(owned.writers, 1) if owned.together else owned.writers) + owned.announcers
     reader = min(owned.writers, 1)
     clients = producers + 1 + reader
+    asking = min(owned.shards, 1)  # the client by which shards ask about their topics ends when none did for a while
     sockets = found.sockets
-    most_connections = clients * (owned.brokers + min(_COORDINATORS, owned.brokers))
+    most_connections = (clients + asking) * (owned.brokers + min(_COORDINATORS, owned.brokers))
     expected: dict[str, tuple[int, int]] = {
         "worker": (1, 1),
         "capture": (1, 1),
@@ -93,7 +94,7 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
         "shard": (owned.shards, owned.shards),
         "queue": (owned.servers, max(owned.servers, owned.links)),
         "release": (0, 0),
-        "kafka_client": (clients - (reader if owned.unread else 0), clients),
+        "kafka_client": (clients - (reader if owned.unread else 0), clients + asking),
         "kafka_connection": (sockets["kafka"], sockets["kafka"]),
         "kafka": (
             producers,

@@ -45,7 +45,7 @@ def test_what_the_worker_needs_is_no_difference() -> None:
         ("release", 1),
         ("watch", 3),
         ("watch", 5),
-        ("kafka_client", 7),
+        ("kafka_client", 8),
         ("kafka_client", 5),
         ("kafka_connection", 13),
         ("kafka_connection", 11),
@@ -62,7 +62,7 @@ def test_a_task_too_many_or_too_few_is_told(kind: str, number: int) -> None:
 
 @pytest.mark.parametrize(
     ("purpose", "number", "lines"),
-    [("kafka", 13, 2), ("kafka", 11, 1), ("http", 2, 1), ("links", 5, 1), ("links", 3, 1)],
+    [("kafka", 15, 2), ("kafka", 11, 1), ("http", 2, 1), ("links", 5, 1), ("links", 3, 1)],
 )
 def test_a_connection_too_many_or_too_few_is_told(purpose: str, number: int, lines: int) -> None:
     assert len(differences(OWNED, OpenResources(TASKS, {**SOCKETS, purpose: number}))) == lines
@@ -71,14 +71,24 @@ def test_a_connection_too_many_or_too_few_is_told(purpose: str, number: int, lin
 def test_a_shard_that_could_not_be_opened_has_no_producer() -> None:
     found = OpenResources({**TASKS, "kafka_client": 5, "kafka_connection": 10, "kafka": 13}, {**SOCKETS, "kafka": 10})
     assert differences(replace(OWNED, writers=2), found) == []
-    assert differences(OWNED, found) == ["tasks of kind kafka_client: 5, expected 6 to 6"]
+    assert differences(OWNED, found) == ["tasks of kind kafka_client: 5, expected 6 to 7"]
+
+
+def test_shards_may_have_a_client_that_asks_about_their_topics_and_a_worker_without_shards_none() -> None:
+    asking = OpenResources({**TASKS, "kafka_client": 7, "kafka_connection": 14}, {**SOCKETS, "kafka": 14})
+    assert differences(OWNED, asking) == []
+    none = replace(OWNED, shards=0, writers=0, links=0, servers=0)
+    tasks = {**TASKS, "shard": 0, "queue": 0, "kafka_client": 3, "kafka_connection": 4, "kafka": 7}
+    assert differences(none, OpenResources(tasks, {**SOCKETS, "kafka": 4, "links": 0})) == [
+        "tasks of kind kafka_client: 3, expected 2 to 2"
+    ]
 
 
 def test_a_worker_that_says_it_cannot_read_stored_transcripts_may_have_no_client_for_them() -> None:
     without = OpenResources({**TASKS, "kafka_client": 5}, SOCKETS)
     assert differences(replace(OWNED, unread=True), without) == []
     assert differences(replace(OWNED, unread=True), OpenResources(TASKS, SOCKETS)) == []
-    assert differences(OWNED, without) == ["tasks of kind kafka_client: 5, expected 6 to 6"]
+    assert differences(OWNED, without) == ["tasks of kind kafka_client: 5, expected 6 to 7"]
 
 
 def test_sockets_are_told_apart_by_their_addresses() -> None:

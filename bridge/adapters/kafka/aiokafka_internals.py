@@ -280,6 +280,26 @@ def unauthorized_topics(client: AIOKafkaClient) -> set[str]:
     return found
 
 
+def ask_for_topics(client: AIOKafkaClient, topics: Iterable[str]) -> Awaitable[bool]:
+    """Have a started client ask now, and from now on, for the leaders of these topics, and of those that it has.
+
+    With `add_topic`, a topic that is added while an answer is on its way is not asked for: aiokafka does not notice it.
+
+    Relies on `AIOKafkaClient._topics`, a set of names.
+    """
+    client.set_topics(client._topics | set(topics))  # noqa: SLF001
+    asked: Awaitable[bool] = client.force_metadata_update()
+    return asked
+
+
+def ask_no_more(client: AIOKafkaClient, topics: Iterable[str]) -> None:
+    """Have a client not ask for these topics any more, which do not exist: a broker may create what is asked for.
+
+    Relies on `AIOKafkaClient._topics`, a set of names.
+    """
+    client.set_topics(client._topics - set(topics))  # noqa: SLF001
+
+
 def read_positions(consumer: AIOKafkaConsumer) -> list[tuple[int, int, int]]:
     """Return partition, next offset to be read, and the log's end, of the assigned partitions where both are known.
 

@@ -9,31 +9,23 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import TopicPartition
-from aiokafka.errors import NoError, OffsetOutOfRangeError, for_code
-from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.log_ends import high_watermark, leader_of, log_start
+from bridge.adapters.kafka.log_ends import UNCOMMITTED, answered, high_watermark, know_leaders
+from bridge.adapters.kafka.partition_reading import fetched
 from bridge.errors import AccessDenied, KafkaUnavailable
 from bridge.records.checkpoint_keys import is_claim_key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from typing import TypeVar
+    from collections.abc import Mapping
 
     from aiokafka.client import AIOKafkaClient
 
     from bridge.capture.worker_ports import ClaimRecord
 
-    _Result = TypeVar("_Result")
-
 _SECONDS: Final = 5.0
 """Between two fetches of a partition: one that does not answer for so long is left out."""
-_AGAIN_SECONDS: Final = 0.1
-_WAIT_MS: Final = 100
-_FETCH_BYTES: Final = 4 * 1024 * 1024
-_UNCOMMITTED: Final = 0
 _failed: Final = unavailable("cannot read claims")
 
 
@@ -45,9 +37,7 @@ async def read_claims(
     `client` is started. Returns what `ClaimTopic.read` does. Raises AccessDenied.
     """
     async with time_limit(_SECONDS, "Kafka did not answer who leads the partitions"):
-        await call(client.add_topic(topic), _failed)
-        # The client may know leaders from seconds ago: a deposed one that does not know it yet would tell an old end.
-        await call(client.force_metadata_update(), _failed)
+        await call(know_leaders(client, [topic]), _failed)
     reads = [_read(client, TopicPartition(topic, partition), offset) for partition, offset in since.items()]
     found = dict(zip(since, await asyncio.gather(*reads, return_exceptions=True), strict=True))
     for one in found.values():
@@ -60,40 +50,15 @@ async def _read(client: AIOKafkaClient, at: TopicPartition, position: int) -> tu
     """Raises KafkaUnavailable when there is no answer for seconds."""
     found: list[ClaimRecord] = []
     async with time_limit(_SECONDS, f"Kafka did not answer what partition {at.partition} holds") as limit:
-        end = await _answered(client, lambda: high_watermark(client, at))
+        end = await answered(client, lambda: high_watermark(client, at), _failed)
         while position < end:
-            content, start = await _answered(client, lambda: _fetched(client, at, position))  # noqa: B023 - awaited
-            records, reached = _claims(content, max(position, start))
+            one = await answered(client, lambda: fetched(client, at, position, UNCOMMITTED), _failed)  # noqa: B023 - awaited
+            records, reached = _claims(one.content, one.position)
             found += records
             if reached > position:
                 position = reached
                 limit.reschedule(asyncio.get_running_loop().time() + _SECONDS)
     return found, position
-
-
-async def _answered(client: AIOKafkaClient, ask: Callable[[], Awaitable[_Result]]) -> _Result:
-    """Ask until there is an answer; the leader may be another one by now. Raises AccessDenied."""
-    while True:
-        try:
-            return await call(ask(), _failed)
-        except AccessDenied:
-            raise
-        except KafkaUnavailable:
-            await call(client.force_metadata_update(), _failed)
-            await asyncio.sleep(_AGAIN_SECONDS)
-
-
-async def _fetched(client: AIOKafkaClient, at: TopicPartition, position: int) -> tuple[bytes, int]:
-    """Fetch once; return what came, and from which offset on at least. Raises KafkaError."""
-    places = [(at.topic, [(at.partition, position, _FETCH_BYTES)])]
-    response = await client.send(leader_of(client, at), FetchRequest(_WAIT_MS, 1, _FETCH_BYTES, _UNCOMMITTED, places))
-    [(_, [(_, code, *_, content)])] = response.topics
-    error = for_code(code)
-    if error is OffsetOutOfRangeError and (start := await log_start(client, at)) > position:
-        return b"", start  # what lies before is deleted
-    if error is not NoError:
-        raise error(at)
-    return content or b"", position
 
 
 def _claims(content: bytes, position: int) -> tuple[list[ClaimRecord], int]:

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Final
 from aiokafka.admin import AIOKafkaAdminClient
 
 from bridge.adapters.kafka.aiokafka_internals import admin_client
-from bridge.adapters.kafka.calls import call, time_limit
+from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.stopping import stop_admin
 from bridge.closings import Closings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from aiokafka.client import AIOKafkaClient
-
     from bridge.adapters.kafka.calls import Translate
     from bridge.adapters.kafka.connection import KafkaConnection
 
 _IDLE_SECONDS: Final = 5.0
 _START_SECONDS: Final = 10.0
+_REQUEST_MS: Final = 10_000
+_not_asked: Final = unavailable("Kafka cannot be asked")
 
 
 @dataclass(slots=True, eq=False)
@@ -52,12 +52,19 @@ class KeptClient:
         self._closings = Closings("release a client")
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[AIOKafkaClient]:
-        """Give the client, started. Raises what `failed` raises, KafkaUnavailable when no broker answers in time."""
+    async def use(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        """Give the client, started. Raises what `failed` raises, KafkaUnavailable when no broker answers in time.
+
+        If the block fails, the next use has another client: the connections of this one may be dead.
+        """
         kept = await self._started()
         kept.uses += 1
         try:
-            yield admin_client(kept.admin)
+            yield kept.admin
+        except BaseException:
+            if kept is self._kept:
+                self._kept = None
+            raise
         finally:
             kept.uses -= 1
             if not kept.uses:
@@ -107,3 +114,8 @@ class KeptClient:
                     raise
                 self._kept = _StartedClient(admin)
             return self._kept
+
+
+def asking_client(settings: KafkaConnection) -> KeptClient:
+    """Return the client by which the shards of a process ask about their topics, and read them when they are opened."""
+    return KeptClient(settings, "questions", _REQUEST_MS, _not_asked)

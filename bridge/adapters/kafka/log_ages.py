@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bridge.adapters.kafka.aiokafka_internals import pause_between_updates
+from bridge.adapters.kafka.aiokafka_internals import consumer_client, pause_between_updates
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.log_ends import know_leaders
 from bridge.adapters.kafka.stopping import stop_consumer
@@ -50,7 +50,7 @@ async def log_ages(
     try:
         async with time_limit(_ANSWER_SECONDS, "Kafka did not answer how old the records are"):
             await call(consumer.start(), _failed)
-            await call(know_leaders(consumer, places), _failed)
+            await call(know_leaders(consumer_client(consumer), {at.topic for at in places}), _failed)
             answers = asyncio.gather(
                 consumer.beginning_offsets(places),
                 consumer.end_offsets(places),

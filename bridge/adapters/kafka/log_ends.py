@@ -1,86 +1,135 @@
-"""Where partitions begin and end."""
+"""Where partitions begin and end, asked of their leaders."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from aiokafka.errors import LeaderNotAvailableError, NoError, for_code
+from aiokafka import TopicPartition
+from aiokafka.errors import LeaderNotAvailableError, NoError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.offset import OffsetRequest
 
-from bridge.adapters.kafka.aiokafka_internals import consumer_client
+from bridge.adapters.kafka.aiokafka_internals import ask_for_topics, unauthorized_topics
 from bridge.adapters.kafka.calls import call
+from bridge.errors import AccessDenied, KafkaUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from typing import TypeVar
 
-    from aiokafka import AIOKafkaConsumer, TopicPartition
     from aiokafka.client import AIOKafkaClient
 
     from bridge.adapters.kafka.calls import Translate
 
+    _Result = TypeVar("_Result")
+
+UNCOMMITTED: Final = 0
+COMMITTED: Final = 1
 _NO_REPLICA: Final = -1
-_UNCOMMITTED: Final = 0
 _LATEST: Final = -1
 _EARLIEST: Final = -2
 _NO_LEADER: Final = -1
 _STABLE_SECONDS: Final = 0.05
+_AGAIN_SECONDS: Final = 0.1
 
 
-async def know_leaders(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
-    """Have a started consumer ask once who leads these partitions, before offsets are asked for.
+async def know_leaders(client: AIOKafkaClient, topics: Iterable[str]) -> None:
+    """Have a started client ask now who leads the partitions of these topics. Raises KafkaError.
 
-    It has no assignment, or one of the same topics. aiokafka finds that out by itself, but for one topic after the
-    other, and waits 0.1 s for each.
+    It may know that from long ago: a deposed leader that does not know it yet would tell an old end.
     """
-    await consumer_client(consumer).set_topics({at.topic for at in places})
-
-
-async def log_bounds(
-    consumer: AIOKafkaConsumer, places: Collection[TopicPartition]
-) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
-    """Return where partitions begin and end for a consumer as in `know_leaders`. Raises KafkaError."""
-    await know_leaders(consumer, places)
-    starts, ends = await asyncio.gather(consumer.beginning_offsets(places), consumer.end_offsets(places))
-    return starts, ends
-
-
-async def stable_end(consumer: AIOKafkaConsumer, at: TopicPartition, least: int, translate: Translate) -> int:
-    """Wait until the last stable offset of a partition is at least this one, and return it.
-
-    The consumer reads what is committed. Raises what `translate` raises.
-    """
-    while (end := (await call(consumer.end_offsets([at]), translate))[at]) < least:  # noqa: ASYNC110 - of Kafka
-        await asyncio.sleep(_STABLE_SECONDS)
-    return int(end)
-
-
-async def high_watermark(client: AIOKafkaClient, at: TopicPartition) -> int:
-    """Return the end of a partition, beyond transactions that are open. Raises the KafkaError of one request.
-
-    aiokafka's consumers that read what is committed tell only the last stable offset.
-    """
-    return await _offset(client, at, _LATEST)
+    await ask_for_topics(client, topics)
 
 
 def leader_of(client: AIOKafkaClient, at: TopicPartition) -> int:
-    """Return the broker that leads a partition, as far as is known. Raises LeaderNotAvailableError if none does."""
+    """Return the broker that leads a partition, as far as is known.
+
+    Raises LeaderNotAvailableError if none does, TopicAuthorizationFailedError if that is not told.
+    """
+    if at.topic in unauthorized_topics(client):
+        raise TopicAuthorizationFailedError(at.topic)
     leader: int | None = client.cluster.leader_for_partition(at)
     if leader is None or leader == _NO_LEADER:
         raise LeaderNotAvailableError(at)
     return leader
 
 
+async def answered(client: AIOKafkaClient, ask: Callable[[], Awaitable[_Result]], translate: Translate) -> _Result:
+    """Ask until there is an answer; the leader may be another one by now. The caller limits the time.
+
+    Raises the AccessDenied that `translate` raises.
+    """
+    while True:
+        try:
+            return await call(ask(), translate)
+        except AccessDenied:
+            raise
+        except KafkaUnavailable:
+            await call(client.force_metadata_update(), translate)
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def log_bounds(
+    client: AIOKafkaClient, places: Iterable[TopicPartition], translate: Translate
+) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
+    """Return where partitions begin, and their last stable offsets; who leads them now is asked first.
+
+    The caller limits the time. Raises what `translate` raises.
+    """
+    asked = list(places)
+    await call(know_leaders(client, {at.topic for at in asked}), translate)
+    starts, ends = await asyncio.gather(
+        answered(client, lambda: _offsets(client, asked, _EARLIEST, UNCOMMITTED), translate),
+        answered(client, lambda: _offsets(client, asked, _LATEST, COMMITTED), translate),
+    )
+    return starts, ends
+
+
+async def stable_end(client: AIOKafkaClient, at: TopicPartition, least: int, translate: Translate) -> int:
+    """Wait until the last stable offset of a partition is at least this one, and return it.
+
+    The caller limits the time. Raises what `translate` raises.
+    """
+    while True:
+        end = await answered(client, lambda: _offset(client, at, _LATEST, COMMITTED), translate)
+        if end >= least:
+            return end
+        await asyncio.sleep(_STABLE_SECONDS)
+
+
+async def high_watermark(client: AIOKafkaClient, at: TopicPartition) -> int:
+    """Return the end of a partition, beyond transactions that are open. Raises the KafkaError of one request."""
+    return await _offset(client, at, _LATEST, UNCOMMITTED)
+
+
 async def log_start(client: AIOKafkaClient, at: TopicPartition) -> int:
     """Return where a partition begins. Raises the KafkaError of one request."""
-    return await _offset(client, at, _EARLIEST)
+    return await _offset(client, at, _EARLIEST, UNCOMMITTED)
 
 
-async def _offset(client: AIOKafkaClient, at: TopicPartition, time: int) -> int:
-    leader = leader_of(client, at)
-    request = OffsetRequest(_NO_REPLICA, _UNCOMMITTED, [(at.topic, [(at.partition, time)])])
-    response = await client.send(leader, request)
-    [(_, [(_, code, _, offset)])] = response.topics
-    if (error := for_code(code)) is not NoError:
-        raise error(at)
-    return int(offset)
+async def _offset(client: AIOKafkaClient, at: TopicPartition, time: int, isolation: int) -> int:
+    return (await _offsets(client, [at], time, isolation))[at]
+
+
+async def _offsets(
+    client: AIOKafkaClient, places: Iterable[TopicPartition], time: int, isolation: int
+) -> dict[TopicPartition, int]:
+    """Ask each leader once. Raises the first KafkaError."""
+    by_leader: dict[int, dict[str, list[tuple[int, int]]]] = {}
+    for at in places:
+        by_leader.setdefault(leader_of(client, at), {}).setdefault(at.topic, []).append((at.partition, time))
+    asked = [_asked(client, leader, list(topics.items()), isolation) for leader, topics in by_leader.items()]
+    return {at: offset for answer in await asyncio.gather(*asked) for at, offset in answer.items()}
+
+
+async def _asked(
+    client: AIOKafkaClient, leader: int, topics: list[tuple[str, list[tuple[int, int]]]], isolation: int
+) -> dict[TopicPartition, int]:
+    response = await client.send(leader, OffsetRequest(_NO_REPLICA, isolation, topics))
+    found: dict[TopicPartition, int] = {}
+    for topic, partitions in response.topics:
+        for partition, code, _, offset in partitions:
+            if (error := for_code(code)) is not NoError:
+                raise error(topic)
+            found[TopicPartition(topic, partition)] = int(offset)
+    return found

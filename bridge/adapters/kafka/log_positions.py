@@ -2,54 +2,54 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
-from bridge.adapters.kafka.aiokafka_internals import consumer_client
-from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.log_ends import high_watermark, know_leaders, log_bounds, stable_end
-from bridge.adapters.kafka.partition_consumer import partition_consumer
+from bridge.adapters.kafka.aiokafka_internals import admin_client, ask_no_more
+from bridge.adapters.kafka.calls import call, time_limit, unavailable
+from bridge.adapters.kafka.log_ends import answered, high_watermark, know_leaders, log_bounds, stable_end
+from bridge.adapters.kafka.partition_reading import committed_records
 from bridge.adapters.kafka.rights import Right, denied, principal_of
-from bridge.adapters.kafka.stopping import discard_consumer
 from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.adapters.kafka.topic_ids import FoundTopic, TopicIdsRequest, described_topics, found_topics
-from bridge.errors import KafkaUnavailable
 from bridge.records.shard_facts import LogMark
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
+    from aiokafka.client import AIOKafkaClient
+
     from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.adapters.kafka.kept_client import KeptClient
     from bridge.capture.ports import StoredRecord
     from bridge.records.shard_facts import Logs
 
 KINDS: Final = ("announcements", "checkpoints")
 """The topics whose logs tell whether Kafka has forgotten something, beside those of the outputs."""
-_POLL_MS: Final = 200
 _ANSWER_SECONDS: Final = 10.0
 _failed: Final = unavailable("cannot look at the logs of a shard")
 
 
 class KafkaShardLogs:
-    """The `ShardLogs` of one partition. Each call has connections of its own, and closes them."""
+    """The `ShardLogs` of one partition."""
 
     def __init__(
         self,
         settings: KafkaConnection,
+        questions: KeptClient,
         partition: int,
         more: Iterable[str] = (),
         outputs: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Nothing connects before a call. `more` are kinds of topics to look at beside KINDS.
+        """`questions` is the client that asks, for all shards. `more` are kinds of topics to look at beside KINDS.
 
         `outputs`: kind of topic -> its name, of all outputs.
         """
         self._settings = settings
+        self._questions = questions
         self._partition = partition
         self._names = {kind: str(getattr(settings.topics, kind)) for kind in (*KINDS, *more)} | dict(outputs)
 
@@ -61,8 +61,13 @@ class KafkaShardLogs:
     async def look(self) -> Logs:
         """Return the logs as they are now."""
         names = self.names
-        async with time_limit(_ANSWER_SECONDS, "Kafka did not answer where the logs end"), self._consumer() as consumer:
-            topics = await topics_there(consumer, list(names.values()), self._settings)
+        async with (
+            time_limit(_ANSWER_SECONDS, "Kafka did not answer where the logs end"),
+            self._questions.use() as admin,
+        ):
+            client = admin_client(admin)
+            topics = await topics_there(client, list(names.values()), self._settings)
+            ask_no_more(client, set(names.values()) - topics.keys())
             there = {
                 kind: TopicPartition(name, self._partition)
                 for kind, name in names.items()
@@ -70,8 +75,7 @@ class KafkaShardLogs:
             }
             if not there:
                 return {}
-            places = list(there.values())
-            starts, ends = await call(log_bounds(consumer, places), _failed)
+            starts, ends = await log_bounds(client, there.values(), _failed)
         return {
             kind: LogMark(topics[at.topic].topic_id, starts[at], ends[at], topics[at.topic].partitions)
             for kind, at in there.items()
@@ -83,21 +87,21 @@ class KafkaShardLogs:
         seconds = self._settings.transaction_timeout
         async with (
             time_limit(seconds, f"transactions on {at.topic} were not marked within {seconds:g} s"),
-            self._consumer() as consumer,
+            self._questions.use() as admin,
         ):
-            await call(know_leaders(consumer, [at]), _failed)
-            end = await call(high_watermark(consumer_client(consumer), at), _failed)
-            return await stable_end(consumer, at, end, _failed)
+            client = admin_client(admin)
+            await call(know_leaders(client, [at.topic]), _failed)
+            end = await answered(client, lambda: high_watermark(client, at), _failed)
+            return await stable_end(client, at, end, _failed)
 
     async def committed(self) -> int:
         """Return the group's offset of the partition of announcements; 0 when it has committed none."""
         settings = self._settings
         at = TopicPartition(settings.topics.announcements, self._partition)
         async with (
-            temporary_admin(settings.bootstrap_servers, settings.client) as admin,
             time_limit(_ANSWER_SECONDS, "the group's coordinator did not answer"),
+            self._questions.use() as admin,
         ):
-            await call(admin.start(), _failed)
             found = await call(admin.list_consumer_group_offsets(settings.group, partitions=[at]), _failed)
         return max(found[at].offset, 0) if at in found else 0
 
@@ -107,41 +111,18 @@ class KafkaShardLogs:
             return
         seconds = self._settings.transaction_timeout
         at = TopicPartition(self._names[kind], self._partition)
-        async with self._consumer() as consumer:
-            with kafka_errors(_failed):
-                consumer.assign([at])
-            with kafka_errors(_failed):
-                consumer.seek(at, start)
-            last, loop = start, asyncio.get_running_loop()
-            silent_since = loop.time()
-            while True:
-                async with time_limit(seconds, f"Kafka did not answer within {seconds:g} s"):
-                    position = await call(consumer.position(at), _failed)
-                    if position >= end:
-                        return
-                    fetched = await call(consumer.getmany(at, timeout_ms=_POLL_MS), _failed)
-                if position > last:
-                    last, silent_since = position, loop.time()
-                elif loop.time() - silent_since > seconds:
-                    raise KafkaUnavailable(f"{at.topic} could not be read beyond offset {last}")
-                for records in fetched.values():
-                    yield [one for one in records if one.offset < end]
-
-    @asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = partition_consumer(self._settings, f"{self._partition}-logs", "read_committed")
-        try:
-            await call(consumer.start(), _failed)
-            yield consumer
-        finally:
-            await discard_consumer(consumer)
+        async with self._questions.use() as admin:
+            client = admin_client(admin)
+            async with time_limit(_ANSWER_SECONDS, "Kafka did not answer who leads the partitions"):
+                await call(know_leaders(client, [at.topic]), _failed)
+            async for records in committed_records(client, at, start, end, seconds=seconds, translate=_failed):
+                yield records
 
 
 async def topics_there(
-    consumer: AIOKafkaConsumer, names: Sequence[str], settings: KafkaConnection
+    client: AIOKafkaClient, names: Sequence[str], settings: KafkaConnection
 ) -> dict[str, FoundTopic]:
-    """Return those of the topics that exist, by name; `consumer` is started. Raises KafkaUnavailable, AccessDenied."""
-    client = consumer_client(consumer)
+    """Return those of the topics that exist, by name; `client` is started. Raises KafkaUnavailable, AccessDenied."""
     try:
         response = await call(client.send(client.get_random_node(), TopicIdsRequest(names)), _id_failed)
     except NotImplementedError:  # a broker before 2.8: it gives no ids

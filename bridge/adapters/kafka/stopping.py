@@ -70,20 +70,6 @@ async def abandon_consumer(consumer: AIOKafkaConsumer) -> None:
     await _stop(consumer.stop(), lambda: _end_consumer(consumer), patience=_ABANDON_SECONDS)
 
 
-async def discard_consumer(consumer: AIOKafkaConsumer) -> None:
-    """End a consumer of no group by force, and stop it. A cancellation is raised once it has ended.
-
-    Nobody waits for what it still fetches. Stopped in order, its TLS connections wait for an answer, which a broker
-    gives once it has answered the fetch: half a second later, or more, if there is nothing to read.
-    """
-
-    async def discard() -> None:
-        await _end_consumer(consumer)
-        await stop_consumer(consumer)
-
-    await uninterrupted(discard())
-
-
 async def end_consumer(consumer: AIOKafkaConsumer) -> None:
     """End by force a consumer that was stopped while it was starting: it does not stop a second time."""
     await uninterrupted(_end_consumer(consumer))

@@ -67,15 +67,15 @@ class KafkaStoredLog:
 
     async def look(self, partitions: Collection[int]) -> Mapping[int, LogMark]:
         """Return where the logs of partitions are now. Raises KafkaUnavailable, AccessDenied, TopicMissing."""
-        consumer = self._consumer
         async with time_limit(_ANSWER_SECONDS, "Kafka did not answer where stored transcripts lie"):
-            found = (await topics_there(consumer, [self._topic], self._settings)).get(self._topic)
+            client = consumer_client(self._consumer)
+            found = (await topics_there(client, [self._topic], self._settings)).get(self._topic)
             if found is None:
                 raise TopicMissing(self._topic)
             there = [TopicPartition(self._topic, one) for one in partitions if one < found.partitions]
             if not there:
                 return {}
-            starts, ends = await call(log_bounds(consumer, there), _failed)
+            starts, ends = await log_bounds(client, there, _failed)
         return {at.partition: LogMark(found.topic_id, starts[at], ends[at], found.partitions) for at in there}
 
     async def fetch(self, offsets: Mapping[int, int], full: Collection[int]) -> Sequence[ConsumerRecord]:

@@ -13,8 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
@@ -26,17 +25,13 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bridge.adapters.kafka.aiokafka_internals import (
-    consumer_client,
-    fail_batches_outside_transaction,
-    pause_between_updates,
-    producer_error,
-)
-from bridge.adapters.kafka.calls import call, kafka_errors, time_limit
-from bridge.adapters.kafka.log_ends import high_watermark, stable_end
+from bridge.adapters.kafka.aiokafka_internals import admin_client, fail_batches_outside_transaction, producer_error
+from bridge.adapters.kafka.calls import call, time_limit
+from bridge.adapters.kafka.log_ends import answered, high_watermark, know_leaders, stable_end
+from bridge.adapters.kafka.partition_reading import committed_records
 from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
 from bridge.adapters.kafka.rights import Right, denied, principal_of
-from bridge.adapters.kafka.stopping import stop_admin, stop_consumer, stop_producer
+from bridge.adapters.kafka.stopping import stop_producer
 from bridge.closings import Closings
 from bridge.errors import KafkaUnavailable, ShardFenced, TopicMismatch
 
@@ -48,6 +43,7 @@ if TYPE_CHECKING:
     from aiokafka.producer.message_accumulator import BatchBuilder
 
     from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.adapters.kafka.kept_client import KeptClient
     from bridge.adapters.kafka.rights import Operation
     from bridge.capture.ports import Batch, Limits, Outgoing
 
@@ -64,7 +60,6 @@ _MAX_MESSAGE_BYTES: Final = "max.message.bytes"
 _MIN_TOPIC_LIMIT: Final = 8_192
 """Bytes that a topic must accept, so that a GAP, a short certificate and a short chat's checkpoint fit."""
 _REQUEST_MS: Final = 30_000
-_POLL_MS: Final = 200
 
 
 class KafkaTransactionalWriter:
@@ -75,13 +70,22 @@ class KafkaTransactionalWriter:
     """
 
     def __init__(
-        self, settings: KafkaConnection, partition: int, topics: Iterable[str], *, transactional_id: str | None = None
+        self,
+        settings: KafkaConnection,
+        questions: KeptClient,
+        partition: int,
+        topics: Iterable[str],
+        *,
+        transactional_id: str | None = None,
     ) -> None:
         """Nothing connects before `open`. `topics` are those whose limits count for what is written to them.
+
+        `questions` is the client that asks and reads, for all shards.
 
         The transactional id consists by default of the group and the partition.
         """
         self._settings = settings
+        self._questions = questions
         self._partition = partition
         self._transactional_id = transactional_id or f"{settings.group}-{partition}"
         self._topics = tuple(topics)
@@ -146,16 +150,11 @@ class KafkaTransactionalWriter:
 
     async def _read_topic_limits(self) -> Mapping[str, int]:
         """Return topic -> max.message.bytes now. Raises TopicMismatch when one is too small for anything."""
-        settings = self._settings
         resources = [
             ConfigResource(ConfigResourceType.TOPIC, name, {_MAX_MESSAGE_BYTES: None}) for name in self._topics
         ]
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers, **settings.client)
-        try:
-            await self._call(admin.start())
+        async with self._questions.use() as admin:
             responses = await self._call(admin.describe_configs(resources))
-        finally:
-            self._closings.begin(stop_admin(admin))
         limits = {
             name: int(entry[1])
             for response in responses
@@ -179,37 +178,23 @@ class KafkaTransactionalWriter:
         `least`: wait until that is at least this one, so that each transaction which began before is marked.
         The time limit applies between two fetches, not to the whole partition.
         """
-        settings = self._settings
-        partition = TopicPartition(settings.topics.checkpoints, self._partition)
-        consumer = AIOKafkaConsumer(
-            **{
-                "bootstrap_servers": settings.bootstrap_servers,
-                "client_id": f"chatbridge-{settings.group}-{self._partition}-checkpoints",
-                **settings.client,
-                "isolation_level": "read_committed",
-                "enable_auto_commit": False,
-                "max_partition_fetch_bytes": 4 * 1024 * 1024,
-            }
-        )
-        pause_between_updates(consumer)
+        at = TopicPartition(self._settings.topics.checkpoints, self._partition)
+        seconds = self._settings.transaction_timeout
         found: dict[str, bytes] = {}
         self._reading = True
         try:
-            async with self._time_limit() as limit:
-                await self._call(consumer.start())
-                with kafka_errors(self._translate):
-                    consumer.assign([partition])
-                await self._call(consumer.seek_to_beginning(partition))
-                end = await stable_end(consumer, partition, least, self._translate)
-                self.read_all = end >= await self._call(high_watermark(consumer_client(consumer), partition))
-                while await self._call(consumer.position(partition)) < end:
-                    fetched = await self._call(consumer.getmany(partition, timeout_ms=_POLL_MS))
-                    for records in fetched.values():
-                        limit.reschedule(asyncio.get_running_loop().time() + settings.transaction_timeout)
-                        _apply_records(records, found)
+            async with self._questions.use() as admin:
+                client = admin_client(admin)
+                async with self._time_limit():
+                    await self._call(know_leaders(client, [at.topic]))
+                    end = await stable_end(client, at, least, self._translate)
+                    highest = await answered(client, lambda: high_watermark(client, at), self._translate)
+                self.read_all = end >= highest
+                reading = committed_records(client, at, 0, end, seconds=seconds, translate=self._translate)
+                async for records in reading:
+                    _apply_records(records, found)
         finally:
             self._reading = False
-            self._closings.begin(stop_consumer(consumer))
         return list(found.items())
 
     async def turn(self) -> None:

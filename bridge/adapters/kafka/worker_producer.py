@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aiokafka.structs import RecordMetadata
 
     from bridge.adapters.kafka.connection import KafkaConnection
+    from bridge.adapters.kafka.kept_client import KeptClient
     from bridge.adapters.kafka.transaction_requests import FoundTransaction
     from bridge.adapters.kafka.transactional_writer import Packed
     from bridge.capture.ports import Batch, Outgoing
@@ -40,9 +41,11 @@ _look_failed: Final = unavailable("cannot find out who leads the partitions")
 class KafkaWorkerProducer(KafkaTransactionalWriter):
     """The `WorkerProducer` of one worker: a writer whose transactions hold the batches of several shards."""
 
-    def __init__(self, settings: KafkaConnection, transactional_id: str, topics: Iterable[str]) -> None:
+    def __init__(
+        self, settings: KafkaConnection, questions: KeptClient, transactional_id: str, topics: Iterable[str]
+    ) -> None:
         """`topics` are all that are written."""
-        super().__init__(settings, _NO_SHARD, topics, transactional_id=transactional_id)
+        super().__init__(settings, questions, _NO_SHARD, topics, transactional_id=transactional_id)
         self._told: list[tuple[list[Outgoing], int]] = []
         self._offsets: dict[TopicPartition, int] = {}
 
