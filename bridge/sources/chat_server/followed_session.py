@@ -74,6 +74,11 @@ class FollowedSession:
         """The server that is to be tried now."""
         return self.servers[self.turn % len(self.servers)]
 
+    @property
+    def joined_on(self) -> Link | None:
+        """The link over which it is watched now."""
+        return None if self.joined_at is None else self.link
+
     def joined(self, now: float) -> None:
         """It is joined; its attempts go on counting until it was watched for a while."""
         self.joined_at = now

@@ -168,7 +168,7 @@ class SessionManager:
     def joined_at(self, session_id: str) -> str | None:
         """Return the server at which a chat is joined right now."""
         session = self._sessions.get(session_id)
-        return session.link.server if session and session.link and session.link.is_joined(session_id) else None
+        return session.joined_on.server if session and session.joined_on else None
 
     @property
     def chats_joined(self) -> int:
