@@ -196,20 +196,9 @@ class WorkerStatus:
         return True
 
     def sessions(self) -> Iterator[SessionView]:
-        """Yield the chats of all shards of this worker; of those that were given up, the latest."""
-        for shard in self._worker.shards:
-            for session_id, chat in shard.store.chats.items():
-                fold = chat.transcript
-                yield SessionView(
-                    session_id=session_id,
-                    shard=shard.partition,
-                    state=chat.state,
-                    server=shard.source.joined_at(session_id),
-                    joined=shard.source.joined_at(session_id) is not None,
-                    sequence=fold.sequence,
-                    last_event_id=fold.delivered.maximum,
-                    gaps=fold.counts.get("GAP", 0),
-                )
+        """Return the chats of all shards of this worker; of those that were given up, the latest. See `StatusView`."""
+        chats = [(shard, [*shard.store.chats.values()]) for shard in self._worker.shards]
+        return (_view(shard, chat) for shard, several in chats for chat in several)
 
     async def announce(self, announcements: Sequence[Announcement]) -> None:
         """Write announcements; on return Kafka has acknowledged all of them. Raises AnnouncementsNotWritten."""
@@ -287,6 +276,20 @@ class WorkerStatus:
         """Return the age in seconds of the oldest event of all shards that is not committed; 0.0 without one."""
         now = self._clock.monotonic()
         return max((shard.oldest_uncommitted(now) for shard in self._worker.shards), default=0.0)
+
+
+def _view(shard: Shard, chat: Chat) -> SessionView:
+    fold, server = chat.transcript, shard.source.joined_at(chat.session_id)
+    return SessionView(
+        session_id=chat.session_id,
+        shard=shard.partition,
+        state=chat.state,
+        server=server,
+        joined=server is not None,
+        sequence=fold.sequence,
+        last_event_id=fold.delivered.maximum,
+        gaps=fold.counts.get("GAP", 0),
+    )
 
 
 def chat_state(shard: Shard, chat: Chat) -> str:

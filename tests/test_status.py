@@ -17,10 +17,12 @@ from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
 from bridge.topic_watch import TopicWatch
 from tests.capture.link_surroundings import FakeClock
+from tests.capture.recorded_shard import RecordedShard
 from tests.capture.scripted_kafka import ScriptedKafka
+from tests.capture.test_session_store import announcement
 from tests.capture.two_outputs import AUDIT, BOTH, MASKED, WHOLE, RecordedOutputs
 from tests.capture.virtual_servers import VirtualServers, play
-from tests.transcript.build import history, joined, push, said
+from tests.transcript.build import CHAT, history, joined, push, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +62,9 @@ class StubSource:
         self.unreachable: dict[str, str] = {}
         self.has_link = False
 
+    def joined_at(self, _session_id: str) -> str:
+        return A
+
 
 class StubStore:
     chats: ClassVar[dict[str, Chat]] = {}
@@ -67,6 +72,7 @@ class StubStore:
 
 
 class StubShard:
+    partition = 0
     paused = False
     buffer_limit = buffer_bytes = announcement_lag = 0
 
@@ -272,6 +278,18 @@ def test_open_chats_of_an_output_that_the_settings_lack_are_a_warning_until_they
     assert warned() == [told]
     recorded.fold(push(said(4), over=True))
     assert warned() == []
+
+
+def test_chats_may_come_while_they_are_listed() -> None:
+    recorded = RecordedShard()
+    shown = status_of(Telemetry(), {}, {}, store=recorded.store).sessions()
+    first = next(shown)
+    recorded.fold(announcement("0000LATE00000001"))
+    recorded.fold(history(joined(1), said(2)))
+    assert [(one.session_id, one.server, one.last_event_id) for one in (first, *shown)] == [
+        (CHAT, A, None),
+        (CHAT, A, 2),  # each is shown as it is when it is looked at
+    ]
 
 
 def test_an_output_that_was_ended_before_it_was_removed_is_no_warning() -> None:

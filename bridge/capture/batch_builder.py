@@ -49,15 +49,17 @@ _T = TypeVar("_T")
 class TransactionPlan:
     """What a fold decided. `facts` are emitted once the batch is committed; `certificates` are records of it.
 
-    `kinds` counts events per kind, however many outputs there are; `event_bytes` are those of all their values.
-    `events` counts them per input. `number` is that of the batch; 0 when there is nothing to commit. `cut`: a record
-    did not fit its topic's limit, and was replaced. `prepared`: the second step is done.
+    `ended` are those of `forget` whose end the source has reported. `kinds` counts events per kind, however many
+    outputs there are; `event_bytes` are those of all their values. `events` counts them per input. `number` is that of
+    the batch; 0 when there is nothing to commit. `cut`: a record did not fit its topic's limit, and was replaced.
+    `prepared`: the second step is done.
     """
 
     batch: Batch = field(default_factory=Batch)
     certificates: list[Outgoing] = field(default_factory=list)
     follow: list[Chat] = field(default_factory=list)
     forget: list[str] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
     facts: list[Fact] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
     events: list[int] = field(default_factory=list)
@@ -140,6 +142,7 @@ class BatchBuilder:
         self._ends.append(len(self._kinds))
         if not isinstance(one, _ENDING) or not one.ends_chat:
             return
+        self.plan.ended.add(one.session_id)
         if self.plan.forget[-1:] != [one.session_id]:  # else it was closed just now
             self.plan.forget.append(one.session_id)
 

@@ -27,12 +27,16 @@ def _same(places: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def act(source: Source, plan: TransactionPlan) -> None:
-    """Tell the source what a fold decided."""
+    """Tell the source what a fold decided; that it is repeated after a failed commit ends nothing that it began."""
+    followed = [chat for chat in plan.follow if chat.state == FOLLOWED]
+    anew = plan.ended.intersection(chat.session_id for chat in followed)
     for session_id in plan.forget:  # first: a chat that was given up may be announced again in the same batch
-        source.forget(session_id)
-    for chat in plan.follow:
-        if chat.state == FOLLOWED:
-            follow(source, chat)
+        if session_id in anew:
+            source.acknowledge(session_id)
+        else:
+            source.forget(session_id)
+    for chat in followed:
+        follow(source, chat)
 
 
 def reconcile(source: Source, store: SessionStore) -> tuple[int, int]:

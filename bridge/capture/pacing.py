@@ -31,10 +31,11 @@ def linger(events_per_second: float, most: float) -> float:
     return min(max(events_per_second - _QUIET, 0.0) / _SLOPE, most)
 
 
-def wait_before(rate: float, most: float, since_commit: float, rest: float = REST) -> float:
+def wait_before(rate: float, most: float, since_commit: float, rest: float) -> float:
     """Return the seconds to wait before the next transaction of a shard begins.
 
-    `rate` in events per second of the worker; `since_commit` in seconds since the shard's last commit.
+    `rate` in events per second of the worker; `since_commit` in seconds since the shard's last commit, of which `rest`
+    have to pass at least.
     """
     return max(linger(rate, most), rest - since_commit, 0.0)
 

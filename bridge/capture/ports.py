@@ -59,8 +59,9 @@ class Source(Protocol):
 
     The updates of one chat are delivered in the order of the source: a snapshot first, then increments. A LinkDown
     means that the chat is not monitored until the next snapshot. A chat ends with an update that has `over` set, or
-    with a JoinRefused with verdict GONE or NEVER; the shard answers either with `forget`. Input that cannot be read is
-    delivered as QuarantinedInput. Nothing is delivered after `close`, nor for a chat that was forgotten.
+    with a JoinRefused with verdict GONE or NEVER; the shard answers either with `forget`, or with
+    `acknowledge` if it follows the chat again. Input that cannot be read is delivered as QuarantinedInput. Nothing is
+    delivered after `close`, nor for a chat that was forgotten.
     """
 
     @property
@@ -99,6 +100,9 @@ class Source(Protocol):
 
     def forget(self, session_id: str) -> None:
         """Stop delivering a chat, without disturbing it (P4)."""
+
+    def acknowledge(self, session_id: str) -> None:
+        """Let a chat be followed again whose end was delivered. One that is followed again already stays so."""
 
     def pause(self) -> None:
         """Stop reading (P6). Data that was already read may still be delivered."""

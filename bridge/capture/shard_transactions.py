@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.capture.known_offsets import take_offsets
-from bridge.capture.pacing import REST, wait_before
+from bridge.capture.pacing import wait_before
 from bridge.capture.session_store import SessionStore
 from bridge.capture.stored_chats import stored_shard
 from bridge.errors import KafkaUnavailable
@@ -46,7 +46,7 @@ class ShardTransactions:
         clock: Clock,
         rate: EventRate,
         linger_max: float,
-        rest: float = REST,
+        rest: float,
         telemetry: Telemetry,
     ) -> None:
         """`linger_max` and `rest` in seconds; `rate` is shared by all shards of the worker."""

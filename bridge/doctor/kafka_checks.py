@@ -14,7 +14,6 @@ from bridge.adapters.kafka.group_requests import subscription_of
 from bridge.adapters.kafka.log_ages import log_ages
 from bridge.adapters.kafka.member_place import identified_host
 from bridge.doctor.examination import Check
-from bridge.doctor.process_checks import room_of
 from bridge.doctor.results.check_result import CheckState, not_checked, not_checked_by
 from bridge.doctor.results.clock_skew import clock_result
 from bridge.doctor.results.connections import (
@@ -26,7 +25,7 @@ from bridge.doctor.results.connections import (
 from bridge.doctor.results.doctor_codes import BLOCKED, NOTHING_FOUND
 from bridge.doctor.results.granted_rights import rights_results
 from bridge.doctor.results.group_members import GroupFacts, SeenGroup, SeenMember, group_results
-from bridge.doctor.results.process_room import broker_limit_results
+from bridge.doctor.results.process_room import TimesAsked, broker_limit_results
 from bridge.doctor.results.topic_settings import topic_results
 from bridge.doctor.results.topic_sizes import TopicLogs, size_result
 from bridge.errors import AccessDenied, KafkaUnavailable
@@ -198,7 +197,9 @@ class KafkaChecks:
             settings = await self._look().broker_settings()
         except KafkaUnavailable as error:
             return _untold("broker limits", error)
-        return broker_limit_results(room_of(self._config, self._config.kafka.partitions), settings)
+        kafka = self._config.kafka
+        asked = TimesAsked(kafka.transaction_timeout_seconds, kafka.session_timeout_seconds)
+        return broker_limit_results(asked, settings)
 
     def _look(self) -> ClusterLook:
         config = self._config

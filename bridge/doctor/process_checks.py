@@ -95,7 +95,7 @@ class ProcessChecks:
         return found or [not_checked("files", NOT_CONFIGURED, "the settings name no file with certificates")]
 
     async def _limits(self) -> Sequence[CheckResult]:
-        facts = room_of(self._config, await self._shards())
+        facts = _room(self._config, await self._shards())
         return [open_files_result(facts, open_files_limit()), memory_result(facts, memory_limit())]
 
     async def _shards(self) -> int:
@@ -108,8 +108,8 @@ class ProcessChecks:
         return self._config.kafka.partitions
 
 
-def room_of(config: Config, shards: int) -> RoomFacts:
-    """Return what so many shards and the settings ask of the process and of the brokers."""
+def _room(config: Config, shards: int) -> RoomFacts:
+    """Return what so many shards and the settings ask of the process."""
     kafka = config.kafka
     return RoomFacts(
         shards=shards,
@@ -117,6 +117,4 @@ def room_of(config: Config, shards: int) -> RoomFacts:
         brokers=max(_LEAST_BROKERS, kafka.bootstrap_servers.count(",") + 1),
         inbox_bytes=config.capture.inbox_bytes,
         history_bytes=config.sources.chat_server.history_bytes,
-        transaction_seconds=kafka.transaction_timeout_seconds,
-        session_seconds=kafka.session_timeout_seconds,
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import json
 import re
 from contextlib import asynccontextmanager
@@ -13,12 +14,13 @@ import pytest
 from bridge.adapters.http.access import AccessTokens
 from bridge.adapters.http.announcement_body import MAX_BODY_BYTES
 from bridge.adapters.http.http_server import HttpServer, Listener
+from bridge.adapters.http.session_list import AT_ONCE
 from bridge.adapters.http.status_page import PAGE_FILES
 from bridge.adapters.http.status_view import SessionView
 from bridge.errors import AnnouncementsNotWritten, ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
     from bridge.announcement import Announcement
 
@@ -46,7 +48,7 @@ class InMemoryBridge:
     def warnings(self) -> list[Problem]:
         return self.told
 
-    def sessions(self) -> list[SessionView]:
+    def sessions(self) -> Iterable[SessionView]:
         return self.views
 
     async def announce(self, announcements: Sequence[Announcement]) -> None:
@@ -261,6 +263,36 @@ def test_sessions_are_listed_filtered_and_limited() -> None:
         assert (await answer(await client.get("/v1/sessions?sessionId=s7")))[1]["total"] == 1
         for wrong in ("limit=0", "limit=x", "limit=10001", "colour=red"):
             assert (await client.get(f"/v1/sessions?{wrong}")).status == 400, wrong
+
+    run(bridge, act)
+
+
+class ManyChats(InMemoryBridge):
+    """Counts how many of its chats were looked at."""
+
+    looked_at = 0
+
+    def sessions(self) -> Iterator[SessionView]:
+        for one in self.views:
+            self.looked_at += 1
+            yield one
+
+
+@pytest.mark.parametrize("query", ["limit=10000", "limit=1", "joined=false", "server=b:1"])
+def test_others_have_their_turn_while_many_chats_are_looked_at(query: str) -> None:
+    bridge = ManyChats()
+    bridge.views = [SessionView(f"s{number}", 0, "FOLLOWED", "a:1", True, 1, 7, 0) for number in range(20 * AT_ONCE)]
+
+    async def act(client: aiohttp.ClientSession) -> None:
+        seen = [0]
+        asked = asyncio.ensure_future(client.get(f"/v1/sessions?{query}"))
+        while not asked.done():
+            await asyncio.sleep(0)
+            seen.append(bridge.looked_at)
+        status, body = await answer(asked.result())
+        assert (status, body["total"]) == (200, len(bridge.views) if "limit" in query else 0)
+        assert seen[-1] == len(bridge.views)
+        assert max(after - before for before, after in itertools.pairwise(seen)) <= AT_ONCE
 
     run(bridge, act)
 

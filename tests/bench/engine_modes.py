@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.kafka.topic_manager import TopicNames
 from tests.bench.broker_transactions import commit_times
 from tests.bench.compiled_bridge import CompiledBridge
+from tests.bench.goals import goals_at
 from tests.bench.read_topics import latencies, watched
 from tests.bench.simulated_chats import FLAT_OUT, announced_chats
 from tests.packaging.compiled_environment import CompiledEnvironment
@@ -71,7 +72,7 @@ def engine_modes(
                 f"  {rate}/s, {way}, medians: {_median(several, 'cpu_share') * 100:.1f} %, "
                 f"{_median(several, 'cpu_us'):.0f} us, {_median(several, 'transactions'):.0f} transactions/s, "
                 f"p50 {_median(several, 'half'):.1f} ms, p99 {_median(several, 'tail'):.0f} ms; "
-                f"A/A of CPU {first / second:.2f}"
+                f"A/A of CPU {first / second:.2f}{goals_at(rate)}"
             )
 
 

@@ -66,6 +66,9 @@ class SilentSource:
     def forget(self, session_id: str) -> None:
         pass
 
+    def acknowledge(self, session_id: str) -> None:
+        pass
+
     def pause(self) -> None:
         pass
 

@@ -67,6 +67,9 @@ class ScriptedSource:
         assert session_id == CHAT
         self._followed.discard(session_id)
 
+    def acknowledge(self, session_id: str) -> None:
+        pass
+
     def pause(self) -> None:
         pass
 

@@ -319,6 +319,7 @@ def test_a_store_that_was_not_opened_is_not_memory_that_has_to_be_kept() -> None
         clock=clock,
         rate=EventRate(),
         linger_max=0.0,
+        rest=0.0,
         telemetry=telemetry,
     )
     recovery = ShardRecovery(0, logs, own, partitions=2, interval=30.0, clock=clock, telemetry=telemetry)

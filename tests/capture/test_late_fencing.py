@@ -47,6 +47,7 @@ def test_logs_are_looked_at_anew_before_checkpoints_are_read_again() -> None:
         clock=clock,
         rate=EventRate(),
         linger_max=0.0,
+        rest=0.0,
         telemetry=telemetry,
     )
     both = FencesOnce()

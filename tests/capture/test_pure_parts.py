@@ -91,9 +91,9 @@ def test_the_wait_grows_with_the_load_and_is_bounded(rate: float, seconds: float
 
 
 def test_a_transaction_rests_after_the_one_before_it_and_not_longer() -> None:
-    assert wait_before(0.0, 0.1, since_commit=0.001) == pytest.approx(REST - 0.001)
-    assert wait_before(0.0, 0.1, since_commit=1.0) == 0.0
-    assert wait_before(3_000, 0.1, since_commit=0.001) == pytest.approx(0.1)
+    assert wait_before(0.0, 0.1, since_commit=0.001, rest=REST) == pytest.approx(REST - 0.001)
+    assert wait_before(0.0, 0.1, since_commit=1.0, rest=REST) == 0.0
+    assert wait_before(3_000, 0.1, since_commit=0.001, rest=REST) == pytest.approx(0.1)
 
 
 def test_the_rate_follows_the_load_up_and_down() -> None:

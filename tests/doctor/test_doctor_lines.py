@@ -26,7 +26,13 @@ from bridge.doctor.results.connections import (
     told_transactions_results,
 )
 from bridge.doctor.results.granted_rights import rights_results
-from bridge.doctor.results.process_room import RoomFacts, broker_limit_results, memory_result, open_files_result
+from bridge.doctor.results.process_room import (
+    RoomFacts,
+    TimesAsked,
+    broker_limit_results,
+    memory_result,
+    open_files_result,
+)
 from bridge.doctor.results.registered_schemas import SubjectState, subject_result
 from bridge.doctor.results.topic_settings import topic_results
 from bridge.doctor.results.worker_readiness import no_worker, worker_results
@@ -223,9 +229,8 @@ ROOM = RoomFacts(
     brokers=3,
     inbox_bytes=64 << 20,
     history_bytes=64 << 20,
-    transaction_seconds=60,
-    session_seconds=15,
 )
+TIMES = TimesAsked(transaction_seconds=60, session_seconds=15)
 
 
 def test_limits_of_the_process_are_compared_with_the_settings() -> None:
@@ -263,11 +268,11 @@ def test_each_shard_has_connections_at_rest_only_with_a_producer_of_its_own(
     ],
 )
 def test_a_limit_of_the_brokers_that_refuses_a_setting_names_both(limit: dict[str, str], setting: str) -> None:
-    (line,) = broker_limit_results(ROOM, limit)
+    (line,) = broker_limit_results(TIMES, limit)
     assert (line.state, line.code) == (CheckState.FAILED, "BROKER_LIMIT")
     assert setting in line.detail
     assert "=".join(next(iter(limit.items()))) in line.detail
-    assert told(broker_limit_results(ROOM, {"transaction.max.timeout.ms": "60000"})) == [(CheckState.OK, "OK")]
+    assert told(broker_limit_results(TIMES, {"transaction.max.timeout.ms": "60000"})) == [(CheckState.OK, "OK")]
 
 
 def test_reasons_of_a_worker_are_failures_and_its_warnings_are_warnings() -> None:

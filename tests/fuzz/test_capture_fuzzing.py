@@ -54,7 +54,7 @@ def check(data: bytes) -> str:
         chat = harness.store.chats.get(CHAT)
         followed = chat is not None and chat.state == FOLLOWED
         if followed and not any(record["eventId"] == LAST for record in records):
-            if not harness.link.is_joined(CHAT):  # the server said that we are removed: that is told, and joined again
+            if not harness.link.load:  # the server said that we are removed: that is told, and joined again
                 assert chat is not None
                 assert chat.transcript.state().absence is not None
                 harness.hears(info(CHAT, party(1), reference=harness.join(CHAT)))

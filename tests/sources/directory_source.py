@@ -66,6 +66,9 @@ class DirectorySource:
         if task := self._tasks.pop(session_id, None):
             task.cancel()
 
+    def acknowledge(self, session_id: str) -> None:
+        """No chat is given up."""
+
     def pause(self) -> None:
         self._reading.clear()
 

@@ -1,8 +1,9 @@
-"""How many chats are joined, and under which ClientVersion, is what the places of the chats say."""
+"""Which chats are joined where, how many, and under which ClientVersion, is what their servers know."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from tests.capture.virtual_servers import VirtualServers, play
 
@@ -11,14 +12,23 @@ CHATS = [f"0000JOIN{number:08}" for number in range(7)]
 
 
 def agree(servers: VirtualServers) -> int:
-    """Compare the number of chats that are joined with what is said of each; return it."""
+    """Compare what is said of the chats that are joined with what their servers know; return their number."""
     manager = servers.manager
-    joined = sum(manager.joined_at(chat) is not None for chat in CHATS)
+    said = {chat: place for chat in CHATS if (place := manager.joined_at(chat)) is not None}
+    assert said == {
+        chat: name
+        for name, server in servers.servers.items()
+        for chat, wires in server.watched.items()
+        if chat not in server.left and any(not wire.closed for wire in wires)
+    }
+    joined = len(said)
     assert (manager.chats_joined, sum(manager.client_versions().values())) == (joined, joined)
+    uses = manager.places.items()
+    assert {name: use.joined for name, use in uses if use.joined} == Counter(said.values())
     return joined
 
 
-def test_the_number_of_chats_that_are_joined_agrees_with_their_places_through_faults() -> None:
+def test_what_is_said_of_the_chats_that_are_joined_agrees_with_their_servers_through_faults() -> None:
     async def scene() -> None:
         seen: set[int] = set()
         servers = VirtualServers(A, B, per_link=2)

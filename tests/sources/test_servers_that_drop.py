@@ -209,6 +209,32 @@ def test_a_server_is_not_named_for_a_chat_that_it_dropped_before_and_does_not_ta
     play(scene())
 
 
+def test_a_server_that_drops_a_chat_and_refuses_it_in_turns_is_named_all_the_time() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A, keep_trying=True)
+        there, hears = servers[A], servers[A].hears
+
+        def hears_in_turns(wire: VirtualTransport, request: dict[str, Any]) -> None:
+            drops = len(there.joins) % 2 == 0
+            there.refuses = {} if drops else {CHAT: LOGGED_OUT}
+            hears(wire, request)
+            if drops and request["messageName"] == "RequestJoin":
+                asyncio.get_running_loop().call_later(0.01, lambda: wire.logs_out(LOGGED_OUT, CHAT))
+
+        there.hears = hears_in_turns  # type: ignore[method-assign]
+        servers.follow(CHAT, A)
+        while not servers.manager.unstable:  # noqa: ASYNC110 - in virtual time
+            await asyncio.sleep(1)
+        named = []
+        for _ in range(900):
+            await asyncio.sleep(1)
+            named.append(servers.manager.unstable.get(A, 0))
+        assert named == sorted(named)
+        assert named[-1] > named[0] + 5
+
+    play(scene())
+
+
 def test_a_chat_that_is_logged_out_each_time_is_joined_again_later_and_later() -> None:
     async def scene() -> None:
         servers = VirtualServers(A)

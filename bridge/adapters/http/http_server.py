@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from aiohttp import web
-from pydantic.alias_generators import to_camel
 
 from bridge.adapters.http.access import AccessTokens, HttpRight, bearer_token
 from bridge.adapters.http.announcement_body import MAX_BODY_BYTES, BodyRefused, read_announcements
@@ -20,6 +19,7 @@ from bridge.adapters.http.guarded_connections import GuardedConnections, HttpLim
 from bridge.adapters.http.http_facts import RequestAnswered
 from bridge.adapters.http.listening_sockets import listening_sockets
 from bridge.adapters.http.request_rates import RequestRates
+from bridge.adapters.http.session_list import SessionList
 from bridge.adapters.http.status_page import PAGE_FILES, page_file
 from bridge.adapters.http.tls_acceptor import TlsAcceptor
 from bridge.errors import AnnouncementsNotWritten, ConfigError
@@ -29,13 +29,11 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Iterable
 
-    from bridge.adapters.http.status_view import SessionView, StatusView
+    from bridge.adapters.http.status_view import StatusView
     from bridge.facts import Fact
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-DEFAULT_LIMIT: Final = 100
-MAX_LIMIT: Final = 10_000
 _SHUTDOWN_SECONDS: Final = 2.0
 _LINGER_SECONDS: Final = 2.0
 """How long a body that nobody reads is received, so that its sender gets to read the answer."""
@@ -103,6 +101,7 @@ class HttpServer:
         if not listener.access.any and listener.host not in _LOOPBACK and not listener.only_probes:
             raise ConfigError("http.token: required when http.host is not loopback")
         self._view = view
+        self._sessions = SessionList(view)
         self._apis = apis
         self._emit = emit
         self.listener = listener
@@ -128,7 +127,7 @@ class HttpServer:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
         if not self.listener.only_probes:
-            app.router.add_get("/v1/sessions", self._list)
+            app.router.add_get("/v1/sessions", self._sessions.answer)
             app.router.add_post("/v1/sessions", self._announce)
             for api in self._apis:
                 app.router.add_routes(api.routes())
@@ -271,21 +270,7 @@ class HttpServer:
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._view.metrics(), headers={"Content-Type": _METRICS_TYPE})
 
-    # --- sessions --------------------------------------------------------------------------------------------------
-
-    async def _list(self, request: web.Request) -> web.Response:
-        """GET: filters `joined`, `server`, `sessionId` (a prefix); at most `limit` sessions are returned."""
-        if not set(request.query) <= {"joined", "server", "sessionId", "limit"}:
-            return _problem(400, ["query: expected joined, server, sessionId or limit"])
-        try:
-            limit = int(request.query.get("limit", DEFAULT_LIMIT))
-        except ValueError:
-            limit = -1
-        if not 1 <= limit <= MAX_LIMIT:
-            return _problem(400, [f"limit: expected a whole number from 1 to {MAX_LIMIT}"])
-        chosen = [each for each in self._view.sessions() if _matches(each, request)]
-        shown = [{to_camel(name): value for name, value in asdict(each).items()} for each in chosen[:limit]]
-        return _json(200, {"total": len(chosen), "sessions": shown})
+    # --- announcements ---------------------------------------------------------------------------------------------
 
     async def _announce(self, request: web.Request) -> web.Response:
         """POST one announcement or a list: 202 once Kafka has acknowledged all of them (P3)."""
@@ -323,15 +308,6 @@ class HttpServer:
             if len(body) > MAX_BODY_BYTES:
                 raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, len(body))
         return bytes(body)
-
-
-def _matches(session: SessionView, request: web.Request) -> bool:
-    wanted = request.query
-    return (
-        wanted.get("joined", "true" if session.joined else "false") == ("true" if session.joined else "false")
-        and wanted.get("server", session.server) == session.server
-        and session.session_id.startswith(wanted.get("sessionId", ""))
-    )
 
 
 def _json(status: int, value: object) -> web.Response:

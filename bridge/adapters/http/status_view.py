@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from bridge.errors import Problem
 
 
-@dataclass(slots=True, frozen=True)
-class SessionView:
+class SessionView(msgspec.Struct, frozen=True, rename="camel"):
     """One followed chat as the API shows it: no text, no nickname, no user data.
 
     `state` is that of the capture. `server` (host:port) is the Chat Server where the chat is joined now, None while it
@@ -43,7 +43,7 @@ class StatusView(Protocol):
         """Return what should not stay as it is, although the bridge goes on with it."""
 
     def sessions(self) -> Iterable[SessionView]:
-        """Return the chats that this worker follows."""
+        """Return the chats that this worker follows now. Each is looked at when it is taken: others may run between."""
 
     async def announce(self, announcements: Sequence[Announcement]) -> None:
         """Write announcements; on return Kafka has acknowledged all of them. Raises AnnouncementsNotWritten."""

@@ -36,7 +36,7 @@ _POSTED_BYTES: Final = 8 << 20
 
 @dataclass(slots=True, frozen=True)
 class RoomFacts:
-    """What the settings ask for. `brokers` is an estimate of how many brokers each producer connects to.
+    """What the settings ask of the process. `brokers` is an estimate of how many brokers each producer connects to.
 
     `together`: one producer writes all shards (`kafka.transactions: worker`), otherwise each has its own.
     """
@@ -46,6 +46,12 @@ class RoomFacts:
     brokers: int
     inbox_bytes: int
     history_bytes: int
+
+
+@dataclass(slots=True, frozen=True)
+class TimesAsked:
+    """What the settings ask the brokers to allow: of a transaction, and of the session of a member of the group."""
+
     transaction_seconds: float
     session_seconds: float
 
@@ -77,9 +83,9 @@ def memory_result(facts: RoomFacts, limit: int | None) -> CheckResult:
     return ok("memory", text)
 
 
-def broker_limit_results(facts: RoomFacts, broker: Mapping[str, str]) -> list[CheckResult]:
+def broker_limit_results(asked: TimesAsked, broker: Mapping[str, str]) -> list[CheckResult]:
     """Judge time limits that a broker sets for its clients; `broker` are its settings."""
-    found = list(_broken(facts, broker))
+    found = list(_broken(asked, broker))
     shown = ", ".join(f"{name}={broker[name]}" for name in _LIMITS if name in broker)
     return found or [ok("broker limits", f"allow the settings: {shown or 'none of the known limits is set'}")]
 
@@ -87,15 +93,15 @@ def broker_limit_results(facts: RoomFacts, broker: Mapping[str, str]) -> list[Ch
 _LIMITS: Final = ("transaction.max.timeout.ms", "group.min.session.timeout.ms", "group.max.session.timeout.ms")
 
 
-def _broken(facts: RoomFacts, broker: Mapping[str, str]) -> Iterator[CheckResult]:
-    transaction, session = facts.transaction_seconds * 1_000, facts.session_seconds * 1_000
+def _broken(asked: TimesAsked, broker: Mapping[str, str]) -> Iterator[CheckResult]:
+    transaction, session = asked.transaction_seconds * 1_000, asked.session_seconds * 1_000
     longest, least, most = (int(broker[name]) if name in broker else None for name in _LIMITS)
     if longest is not None and transaction > longest:
-        yield _limit(f"{_LIMITS[0]}={longest}", "kafka.transaction_timeout_seconds", facts.transaction_seconds)
+        yield _limit(f"{_LIMITS[0]}={longest}", "kafka.transaction_timeout_seconds", asked.transaction_seconds)
     if least is not None and session < least:
-        yield _limit(f"{_LIMITS[1]}={least}", "kafka.session_timeout_seconds", facts.session_seconds)
+        yield _limit(f"{_LIMITS[1]}={least}", "kafka.session_timeout_seconds", asked.session_seconds)
     if most is not None and session > most:
-        yield _limit(f"{_LIMITS[2]}={most}", "kafka.session_timeout_seconds", facts.session_seconds)
+        yield _limit(f"{_LIMITS[2]}={most}", "kafka.session_timeout_seconds", asked.session_seconds)
 
 
 def _limit(limit: str, setting: str, seconds: float) -> CheckResult:

@@ -24,6 +24,9 @@ _UNKNOWN_STATUS: Final = Problem(input_codes.UNKNOWN_STATUS, "unknown session st
 _ROUNDS_AFTER_A_JOIN: Final = 2
 """A chat that was joined is looked for twice: its next server restores it when the customer's side asks (D7)."""
 
+_REFUSALS: Final = 2
+"""Failed attempts in a row after which a server is not one that drops a chat; after one, it may do both in turns."""
+
 _NOBODY: Final[frozenset[str]] = frozenset()
 """For all chats one object: an empty set takes 230 bytes."""
 
@@ -41,8 +44,9 @@ class FollowedSession:
     its join.
 
     `asked_at` is the monotonic time at which the last join was sent, `joined_at` that of the join that holds.
-    `early_losses` counts those that did not hold for long, in a row; `lost_by` is the server of the last of them,
-    `dropping` whether that has done nothing else to it since, and `slow_rounds` is the number of rounds that had one.
+    `early_losses` counts those that did not hold for long, in a row; `lost_by` is the server of the last of them, which
+    is named for it until `refusals_left` attempts there in a row have failed, and `slow_rounds` is the number of rounds
+    that had one.
     """
 
     session_id: str
@@ -58,7 +62,7 @@ class FollowedSession:
     joined_at: float | None = None
     early_losses: int = 0
     lost_by: str = ""
-    dropping: bool = False
+    refusals_left: int = 0
     slow_rounds: int = 0
     link: Link | None = None
     queue: ServerQueue | None = None
@@ -69,6 +73,11 @@ class FollowedSession:
     def server(self) -> str:
         """The server that is to be tried now."""
         return self.servers[self.turn % len(self.servers)]
+
+    @property
+    def joined_on(self) -> Link | None:
+        """The link over which it is watched now."""
+        return None if self.joined_at is None else self.link
 
     def joined(self, now: float) -> None:
         """It is joined; its attempts go on counting until it was watched for a while."""
@@ -89,24 +98,25 @@ class FollowedSession:
         else:
             self.early_losses += 1
             self.lost_by = self.server
-            self.dropping = self._lost_in_round = True
+            self.refusals_left, self._lost_in_round = _REFUSALS, True
         self.joined_at = None
 
     def not_taken(self) -> None:
-        """Its server cannot be reached, or refuses it: what that one dropped before is not why it is unwatched."""
+        """Its server cannot be reached, or refuses it: after the second time in a row it is not one that drops it."""
         if self.server == self.lost_by:
-            self.dropping = False
+            self.refusals_left = max(self.refusals_left - 1, 0)
 
     def is_dropped(self, times: int, now: float, settings: ReconnectSettings) -> bool:
         """Tell whether `lost_by` takes it again and again, and soon drops it: so many times in a row or more."""
-        return self.early_losses >= times and self.dropping and not self.is_stable(now, settings)
+        return self.early_losses >= times and self.refusals_left > 0 and not self.is_stable(now, settings)
 
     def announced(self, servers: tuple[str, ...], password: str | None) -> None:
         """A newer announcement says where it is: all attempts are available again."""
         self.servers, self.password, self.attempt = servers, password or self.password, 0
         self.unreadable_histories = 0
         self.denied_by = _NOBODY
-        self.dropping = self.dropping and self.lost_by in servers
+        if self.lost_by not in servers:
+            self.refusals_left = 0
 
     def denied(self) -> bool:
         """Note that its server does not have it; tell whether all of them have said so often enough.

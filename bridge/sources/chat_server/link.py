@@ -101,10 +101,6 @@ class Link(asyncio.Protocol):
         """Number of chats that are joined or being joined on it."""
         return self._conversation.load
 
-    def is_joined(self, session_id: str) -> bool:
-        """Tell whether the events of this chat arrive here."""
-        return self._conversation.is_joined(session_id)
-
     def join(self, session_id: str, password: str | None) -> None:
         """Ask to join a chat silently. The answer is an update; a join that cannot be sent is refused at once."""
         self._conversation.join(session_id, password, self._clock.monotonic())

@@ -13,7 +13,7 @@ from bridge.transcript.updates import Verdict
 
 if TYPE_CHECKING:
     from bridge.errors import Problem
-    from bridge.transcript.updates import JoinRefused
+    from bridge.transcript.updates import JoinRefused, TranscriptUpdate
 
 _JOIN_RESULTS: Final = {
     Verdict.RETRY.value: "refused",
@@ -80,6 +80,11 @@ class JoinAnswered(Fact):
     server: str
     events: int
     seconds: float
+
+    @classmethod
+    def of(cls, answer: TranscriptUpdate, server: str, seconds: float) -> JoinAnswered:
+        """Return the success of a join at a server, with the history that was its answer."""
+        return cls(session=answer.session_id, server=server, events=answer.count, seconds=seconds)
 
     def count(self, meters: Meters) -> None:
         """Count the join and its history."""

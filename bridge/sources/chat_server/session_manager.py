@@ -168,7 +168,7 @@ class SessionManager:
     def joined_at(self, session_id: str) -> str | None:
         """Return the server at which a chat is joined right now."""
         session = self._sessions.get(session_id)
-        return session.link.server if session and session.link and session.link.is_joined(session_id) else None
+        return session.joined_on.server if session and session.joined_on else None
 
     @property
     def chats_joined(self) -> int:
@@ -214,6 +214,10 @@ class SessionManager:
         self._queues.remove(session)
         if session.link is not None:
             session.link.leave(session_id)
+
+    def acknowledge(self, session_id: str) -> None:
+        """Let a chat be followed again whose end was delivered; one that is followed stays so."""
+        self._finished.discard(session_id)
 
     def pause(self) -> None:
         """Stop reading on all links (P6)."""
@@ -295,12 +299,8 @@ class SessionManager:
         if (odd := session.odd_status(update)) is not None:
             self._deliver(odd, 0)
         if update.snapshot:
-            session.joined(self._clock.monotonic())
-            seconds = self._clock.monotonic() - session.asked_at
-            answered = JoinAnswered(
-                session=session.session_id, server=session.server, events=update.count, seconds=seconds
-            )
-            self._telemetry.emit(answered)
+            session.joined(now := self._clock.monotonic())
+            self._telemetry.emit(JoinAnswered.of(update, session.server, now - session.asked_at))
         if update.over:
             session.cancel_timer()
             del self._sessions[session.session_id]

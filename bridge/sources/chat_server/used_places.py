@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 def used_places(links: Iterable[Link], sessions: Iterable[FollowedSession]) -> Mapping[str, PlaceUse]:
     """Return server -> its use; a chat that is not joined waits at the server whose turn it is."""
     found: defaultdict[str, PlaceUse] = defaultdict(PlaceUse)
-    for link in links:
-        found[link.server].links += 1
-        if link.ready:
-            found[link.server].versions.add(link.version)
+    for one in links:
+        found[one.server].links += 1
+        if one.ready:
+            found[one.server].versions.add(one.version)
     for session in sessions:
-        if session.link is not None and session.link.is_joined(session.session_id):
-            found[session.link.server].joined += 1
+        if (link := session.joined_on) is not None:
+            found[link.server].joined += 1
         else:
             found[session.server].waiting += 1
     return found
@@ -32,7 +32,7 @@ def used_places(links: Iterable[Link], sessions: Iterable[FollowedSession]) -> M
 def joined_versions(sessions: Iterable[FollowedSession]) -> Counter[int]:
     """Return ClientVersion in force -> number of these chats that are joined under it."""
     found: Counter[int] = Counter()
-    for link, chats in Counter(session.link for session in sessions if session.joined_at is not None).items():
+    for link, chats in Counter(session.joined_on for session in sessions).items():
         if link is not None:
             found[link.version] += chats
     return found
