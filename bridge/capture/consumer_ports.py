@@ -22,8 +22,8 @@ class ConsumedRecord(StoredRecord, Protocol):
         """Its partition."""
 
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Its headers."""
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Its headers; Kafka has some without a value."""
 
 
 class Announcements(Protocol):

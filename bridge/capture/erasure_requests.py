@@ -37,7 +37,7 @@ def request_record(request: str, *, again: bool = False) -> tuple[Headers, bytes
     return [(_ERASE, request.encode()[:_MAX_REQUEST_BYTES]), *([(_AGAIN, b"")] if again else [])], b""
 
 
-def requested(key: bytes | None, headers: Iterable[tuple[str, bytes]]) -> AskedErasure | None:
+def requested(key: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> AskedErasure | None:
     """Return the request that a record holds; None when it is another record."""
     told = dict(headers)
     named = told.get(_ERASE)

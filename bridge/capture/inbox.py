@@ -273,6 +273,37 @@ class Inbox:
         self._bytes -= sum(size for _, size, _ in self._waiting) - sum(size for _, size, _ in kept)
         self._waiting = deque(kept)
 
+    def overtaken(self, announcements: int) -> list[str]:
+        """Forget what counts no more, since another worker has had the shard; return the chats whose end is forgotten.
+
+        That worker followed the chats that were given up here, and has folded the announcements below this offset. The
+        feeder goes on from where that one has left off.
+        """
+
+        def counts(item: Input) -> bool:
+            if isinstance(item, Announced):
+                return item.offset >= announcements
+            if isinstance(item, PassedOver):
+                return item.offset > announcements
+            return not isinstance(item, StoredRead) and not (isinstance(item, JoinRefused) and item.ends_chat)
+
+        ends: list[str] = []
+        for queue in (self._waiting, *self._lanes.values()):
+            gone = [one for one in queue if not counts(one[0])]
+            if gone:
+                kept = [one for one in queue if counts(one[0])]
+                queue.clear()
+                queue.extend(kept)
+            self._bytes -= sum(size for _, size, _ in gone)
+            ends += [item.session_id for item, _, _ in gone if isinstance(item, JoinRefused)]
+        self._lanes = {session_id: lane for session_id, lane in self._lanes.items() if lane}
+        ends += [item.session_id for item in self.held if isinstance(item, JoinRefused) and not counts(item)]
+        held = [(item, at) for item, at in zip(self.held, self.held_at, strict=True) if counts(item)]
+        self.held, self.held_at = [item for item, _ in held], [at for _, at in held]
+        if not held:
+            self.settle()
+        return ends
+
     def settle(self) -> None:
         """Release the inputs taken, which are now committed."""
         self.held, self.held_at = [], []

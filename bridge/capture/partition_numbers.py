@@ -58,9 +58,9 @@ def asked_headers(number: int) -> Headers:
     return [(_ASKED, b"%d" % number)]
 
 
-def asked_number(headers: Iterable[tuple[str, bytes]]) -> int | None:
+def asked_number(headers: Iterable[tuple[str, bytes | None]]) -> int | None:
     """Return the number in the headers of a record; None: it was not passed on, as far as can be told."""
-    value = next((value for name, value in headers if name == _ASKED), b"")
+    value = next((value for name, value in headers if name == _ASKED), None) or b""  # Kafka has headers without a value
     number = int(value) if value.isdigit() and len(value) <= _DIGITS else 0
     return number if 0 < number <= MOST_PARTITIONS else None
 

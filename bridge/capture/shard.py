@@ -124,7 +124,7 @@ class Shard:
         self._recovery = recovery
         self._recovery.tell(self._progress)
         self._place = AnnouncementPlace()
-        self._fenced_before = self._leaving = self._draining = self._left = False
+        self._overtaken = self._leaving = self._draining = self._left = False
         self._guard = GuardedRun()
         self._closings = Closings(f"release {partition}")
 
@@ -235,7 +235,7 @@ class Shard:
                     self.problem = Problem(ShardFenced.code, "fenced: another worker owns this shard")
                     await self.close()
                     return
-                self._fenced_before = True
+                self._overtaken = True
                 self.problem = Problem(SHARD_OPENING, "fenced but still assigned to this worker; opening again")
             except BridgeError as error:
                 self.problem = error.problem
@@ -293,16 +293,17 @@ class Shard:
     async def _restore(self, writer: TransactionalWriter) -> None:
         """Restore the chats, fold again what is not committed, and make the source follow the chats of the store."""
         repair = await self._transactions.restore(writer, self._recovery, since=self._attempts.began)
+        self._overtaken |= self._transactions.overtaken
         self._place.expect(repair.next_announcement)
         if self._inbox.held or repair.due:
             await self._commit(writer, [*self._inbox.held, *repair.inputs], mark=repair.due)
         if self._draining:
             return  # all chats are left
-        self._stored.restored(self.store.positions, again=self._fenced_before)
-        followed, forgotten = reconcile(self.source, self.store)
-        if self._fenced_before and (followed or forgotten):
+        self._stored.restored(self.store.positions, again=self._overtaken)
+        followed, forgotten = reconcile(self.source, self.store, self._transactions.void_ends)
+        if self._overtaken and (followed or forgotten):
             self._telemetry.emit(ChatsReconciled(shard=self.partition, followed=followed, forgotten=forgotten))
-        self._fenced_before = False
+        self._overtaken = False
 
     async def _commit_until_drained(self, writer: TransactionalWriter) -> None:
         """Commit batch after batch, and probe between them; return when drained."""

@@ -61,11 +61,15 @@ _DETAILS: Final = {
 
 @dataclass(slots=True)
 class Repair:
-    """What the next transaction has to tell. `due`: there is something, if only checkpoints to be written again."""
+    """What the next transaction has to tell. `due`: there is something, if only checkpoints to be written again.
+
+    `committed` is the offset of announcements that the group had committed when the shard was opened.
+    """
 
     inputs: list[Input] = field(default_factory=list)
     due: bool = False
     next_announcement: int | None = None
+    committed: int = 0
 
 
 class ShardRecovery:
@@ -151,7 +155,7 @@ class ShardRecovery:
         taken = await self._logs.committed()
         lost = not kept and self._lost(store, before, found, taken)
         detail = _parts_lost(store.incomplete) if store.incomplete else "without checkpoints"
-        repair = Repair()
+        repair = Repair(committed=taken)
         if kept:
             self._forgot("checkpoints", found["checkpoints"].lost if found else 0)
             repair.due = True

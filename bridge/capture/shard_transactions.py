@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 class ShardTransactions:
     """`restore` with each new writer; then `decide`, `prepare` and `commit`, in turn. `store` holds the chats.
 
-    `next_announcement` is the offset of announcements that was committed last, None before the first.
+    `next_announcement` is the offset of announcements that was committed last, None before the first. `overtaken`: when
+    the shard was restored last, another owner had committed since; `void_ends` are chats that were given up before, and
+    are followed all the same. Whoever follows them anew takes them out.
     """
 
     def __init__(  # noqa: PLR0913 - the collaborators, by name, built once by the shard
@@ -52,6 +54,8 @@ class ShardTransactions:
         """`linger_max` and `rest` in seconds; `rate` is shared by all shards of the worker."""
         self.store = SessionStore(partition, settings)
         self.next_announcement: int | None = None
+        self.overtaken = False
+        self.void_ends: set[str] = set()
         self._partition = partition
         self._settings = settings
         self._inbox = inbox
@@ -63,6 +67,7 @@ class ShardTransactions:
         self._telemetry = telemetry
         self._uncertain: tuple[TransactionPlan, float] | None = None
         self._last_number = 0
+        self._restored_number: int | None = None
         self._opened = False
         self._began: float | None = None
         self._committed_at = 0.0
@@ -77,7 +82,7 @@ class ShardTransactions:
         `since` is the monotonic time at which the attempt to open the shard began.
 
         Returns what the next transaction has to tell. Inputs whose transaction turns out to be committed, although its
-        commit failed, are no longer held (P1).
+        commit failed, are no longer held (P1); neither is what another owner has made void since.
         """
         checkpoints = None
         while checkpoints is None:
@@ -96,7 +101,14 @@ class ShardTransactions:
             if self._uncertain is not None and store.numbers.committed(self._uncertain[0].number):
                 self._settled(self._uncertain[0], self._clock.monotonic() - self._uncertain[1])
             self._uncertain = None
+        known, highest = self._restored_number, self.store.numbers.highest
+        self.overtaken = not kept and known is not None and highest > max(known, self._last_number)
         repair = await recovery.opening(self.store, before=before, kept=kept)
+        self._restored_number = highest
+        if self.overtaken:
+            # Of announcements of another log, what is held is not what was committed there.
+            committed = repair.committed if repair.next_announcement is None else 0
+            self.void_ends.update(self._inbox.overtaken(committed))
         self._opened = True
         seconds, sessions = self._clock.monotonic() - since, len(self.store.followed())
         self._telemetry.emit(ShardTaken(shard=self._partition, sessions=sessions, seconds=seconds))

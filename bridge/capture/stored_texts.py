@@ -111,7 +111,7 @@ class StoredTextParts:
         return min((one.offset for one in self._begun.values()), default=None)
 
     def take(
-        self, key: bytes | None, headers: Iterable[tuple[str, bytes]], value: bytes | None, offset: int = 0
+        self, key: bytes | None, headers: Iterable[tuple[str, bytes | None]], value: bytes | None, offset: int = 0
     ) -> StoredText | Problem | None:
         """Take the next record; return the text that it completes, or why it is none; None: it is part of one.
 
@@ -174,9 +174,9 @@ def _whole(text: StoredText, pieces: list[bytes], digest: bytes) -> StoredText |
     return replace(text, text=document)
 
 
-def _parsed(key: bytes | None, headers: Iterable[tuple[str, bytes]]) -> tuple[StoredText, bytes, int, int]:
+def _parsed(key: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> tuple[StoredText, bytes, int, int]:
     """Return what a record says, but for its value. Raises ValueError, whose text names no content."""
-    found = dict(headers)
+    found = {name: value for name, value in headers if value is not None}  # Kafka has headers without a value
     session_id = (key or b"").decode("utf-8", "replace")
     if problem := session_id_problem(session_id):
         raise ValueError(f"the key: {problem}")

@@ -304,8 +304,9 @@ class Conversation:
     def _session_info(self, message: EventSessionInfo, update: TranscriptUpdate) -> None:
         session_id, reference = message.chat_transcript.session_id, message.reference_id or 0
         released = reference != 0 and self._chats.released(reference, session_id)
-        update.over = update.over and not released
-        if (state := self._chats.state(session_id)) in _HERE:
+        is_open, state = self._state is _READY, self._chats.state(session_id)
+        update.over = update.over and is_open and not released
+        if state in _HERE or (state is ChatState.JOINING and not is_open):  # the end may have lines behind it
             self._events_received.append(update)
             if update.over and state is _JOINED:
                 self._chats.over(session_id)
@@ -319,12 +320,11 @@ class Conversation:
                 self._events_received += self._chats.answered(update)
             elif (most := self._chats.hold(update)) is not None:  # P6
                 self._release(most, reasons.TOO_MANY_EVENTS)
-        elif state is ChatState.NOT_JOINED and join is None:
-            self._unexpected(session_id, reasons.NOT_JOINED, beginning(message, update.waiting), update.damaged)
-        elif state is ChatState.NOT_JOINED and join is not None:
-            # Another chat as the answer to our join: it is not ours to publish, and our join has no answer.
-            self._unexpected(session_id, reasons.ANOTHER_CHAT, beginning(message, update.waiting), update.damaged)
-            self._refuse(join.session_id, 0, reasons.WRONG_ANSWER, Verdict.RETRY)
+        elif state is ChatState.NOT_JOINED:
+            why = reasons.NOT_JOINED if join is None else reasons.ANOTHER_CHAT
+            self._unexpected(session_id, why, beginning(message, update.waiting), update.damaged)
+            if join is not None:  # another chat as its answer, which is not ours to publish: it has none
+                self._refuse(join.session_id, 0, reasons.WRONG_ANSWER, Verdict.RETRY)
 
     def _error(self, message: EventError) -> None:
         reference = message.reference_id or 0

@@ -192,7 +192,8 @@ def is_known_status(status: str) -> bool:
 class EventError(_Message, frozen=True, tag=True):
     """A request was refused; or, without one, our part in a chat or on the connection has ended.
 
-    Public sources show no attribute for a chat (protocol facts 1.5); `session_id` is for peers that name it.
+    Public sources show no attribute for a chat (protocol facts 1.5); `session_id` is for peers that name it. What is no
+    plain text is in `description` as JSON: in the SDK it is an object.
     """
 
     error_id: int = 0

@@ -37,13 +37,15 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _PARTS: Final = parts_by_name()
 _COLLECTIONS: Final = collections_by_name()
-# Attributes without a published type (protocol facts 3.1), and a word that may be any: all else is kept as JSON text.
+# Attributes without a published type (protocol facts 3.1), a word that may be any, and the description of an error, an
+# object with a text in the SDK (1.5), which decides nothing: all else is kept as JSON text.
 _UNTYPED: Final[dict[str, tuple[type, ...]]] = {
     "idleTimeExpire": (str, int),
     "monitored": (str, bool),
     "userStatus": (str, int),
     "sessionStatus": (str,),
     "startAt": (str,),
+    "description": (str,),
 }
 
 

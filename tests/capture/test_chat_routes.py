@@ -243,9 +243,10 @@ def test_numbers_in_a_position_are_read_back(numbers: list[int], former: list[in
 NO_NUMBERS = st.binary(max_size=8) | st.integers(-2, 100_000).map(lambda number: str(number).encode())
 
 
-@given(st.lists(st.tuples(st.sampled_from(("asked", "place", "")), NO_NUMBERS)))
+@given(st.lists(st.tuples(st.sampled_from(("asked", "place", "")), NO_NUMBERS | st.none())))
 @example([("asked", b"0")])  # there is no partition under that number
-def test_headers_that_no_shard_wrote_say_nothing_or_a_number(headers: list[tuple[str, bytes]]) -> None:
+@example([("asked", None)])
+def test_headers_that_no_shard_wrote_say_nothing_or_a_number(headers: list[tuple[str, bytes | None]]) -> None:
     found = asked_number(headers)
     assert found is None or 0 < found <= MOST_PARTITIONS
     assert asked_number(asked_headers(8)) == 8

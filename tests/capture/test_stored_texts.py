@@ -113,6 +113,13 @@ def test_a_record_with_another_key_or_other_headers_is_named(key: bytes | None, 
     assert told.code == STORED_RECORD
 
 
+@pytest.mark.parametrize("name", ["place", "final", "readAt", "digest", "part", "parts"])
+def test_a_header_without_a_value_is_one_that_is_not_there(name: str) -> None:
+    (headers, value), *_ = records_of(stored(), 100)
+    told = StoredTextParts().take(b"chat-1", [(one, None if one == name else text) for one, text in headers], value)
+    assert told == Problem(STORED_RECORD, f"no header {name}")
+
+
 def test_a_part_without_those_before_it_and_another_digest_are_named() -> None:
     records = records_of(stored(b"abcdef"), 2)
     told = StoredTextParts().take(b"chat-1", *records[1])

@@ -79,6 +79,13 @@ def test_logged_out_without_a_chat_ends_the_connection_once() -> None:
     ]
 
 
+def test_what_came_with_the_end_of_a_connection_is_told_also_of_a_chat_that_was_being_joined() -> None:
+    talk = Talk("A")
+    talk.join("B")
+    talk.hears(info("B", 1), EventError(LOGGED_OUT, "no"))
+    assert talk.hears(info("B", 2, status="Over"), info("A", 2)) == [("B", [2], False, False), ("A", [2], False, False)]
+
+
 @pytest.mark.parametrize("error", [NO_SUCH_USER, WRONG_KEY, UNHEARD_OF])
 def test_any_other_error_without_a_chat_and_a_reference_is_kept_without_its_text(error: int) -> None:
     talk = Talk("A")

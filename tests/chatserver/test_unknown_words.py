@@ -23,6 +23,18 @@ from bridge.transcript.updates import JoinRefused, TranscriptUpdate, Verdict
 from tests.chatserver.talk import Talk, info, told
 from tests.support.reasons import NO_JSON
 
+# --- the description of an error -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("description", ['"no"', '{"text":"no"}', '[{"text":"no"}]', "7", "true", "null", "1" * 30])
+def test_an_error_says_what_it_says_whatever_its_description_is(description: str) -> None:
+    talk = Talk("A")
+    line = f'{{"messageName":"EventError","errorId":8201,"referenceId":{talk.join("B")},"description":{description}}}'
+    read = decode_event(line.encode())
+    talk.conversation.receive(read.message, 1.0, read.damaged, read.size)
+    assert talk.learnt() == [("B", Verdict.GONE)]
+
+
 # --- the status word -------------------------------------------------------------------------------------------------
 
 

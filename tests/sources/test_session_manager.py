@@ -224,6 +224,24 @@ def test_a_newer_announcement_wins_over_a_joined_server_a_waiting_attempt_and_a_
     play(scene())
 
 
+@pytest.mark.parametrize("error", [NO_SUCH_USER, WRONG_KEY])
+def test_a_refusal_of_the_former_password_does_not_end_a_chat_that_was_announced_with_another(error: int) -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A)
+        await servers.joined(OTHER, A)
+        servers[A].mute = True
+        servers.follow(CHAT, A)
+        await asyncio.sleep(1)
+        servers.follow(CHAT, A, password="announced while the answer is on its way")
+        servers[A].mute = False
+        [wire] = servers[A].wires
+        wire.says(messageName="EventError", errorId=error, description="no", referenceId=3)
+        await asyncio.sleep(5)
+        assert (servers.where(CHAT), servers.given_up(), len(servers[A].joins)) == (A, [], 3)
+
+    play(scene())
+
+
 def test_an_announcement_that_says_nothing_new_changes_nothing() -> None:
     async def scene() -> None:
         servers = VirtualServers(A)

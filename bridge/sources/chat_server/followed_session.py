@@ -43,7 +43,8 @@ class FollowedSession:
     was last joined. `unknown_status` is the last word for its state that was not known. `queue` is where it waits for
     its join.
 
-    `asked_at` is the monotonic time at which the last join was sent, `joined_at` that of the join that holds.
+    `asked_at` is the monotonic time at which the last join was sent, `asked_with` the password in it, `joined_at` the
+    time of the join that holds.
     `early_losses` counts those that did not hold for long, in a row; `lost_by` is the server of the last of them, which
     is named for it until `refusals_left` attempts there in a row have failed, and `slow_rounds` is the number of rounds
     that had one.
@@ -59,6 +60,7 @@ class FollowedSession:
     unreadable_histories: int = 0
     unknown_status: str | None = None
     asked_at: float = 0.0
+    asked_with: str | None = field(default=None, repr=False)
     joined_at: float | None = None
     early_losses: int = 0
     lost_by: str = ""
@@ -121,8 +123,11 @@ class FollowedSession:
     def denied(self) -> bool:
         """Note that its server does not have it; tell whether all of them have said so often enough.
 
-        A chat that moved is on one of the list (D7), and a server that only could not be reached has said nothing.
+        A chat that moved is on one of the list (D7), and a server that only could not be reached has said nothing;
+        neither has one that was asked before another password was announced.
         """
+        if self.asked_with != self.password:
+            return False
         self.denied_by |= {self.server}
         if self.denied_by.issuperset(self.servers):
             self.denied_by = _NOBODY

@@ -204,6 +204,7 @@ class JoinQueues:
             queue.links[link].unused = False
             session.link = link
             session.asked_at = self._clock.monotonic()
+            session.asked_with = session.password
             link.join(session.session_id, session.password)
 
     async def _wait_for_work(self, queue: ServerQueue) -> None:

@@ -72,6 +72,8 @@ class FollowedChats:
         self._filled = 0
         for number, value in sorted(_buckets(stored or {})):
             for chat in decoded(value, _Bucket).chats:
+                if chat.id in self._chats:  # written by two workers, one of which had lost the table to the other
+                    self.forget(chat.id)
                 self._add(chat, number)
             self._filled = number
 

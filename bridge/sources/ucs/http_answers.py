@@ -131,7 +131,7 @@ def in_utf_8(body: bytes, charset: str | None) -> bytes:
         return body
     try:
         return _document(body.decode(charset))
-    except (UnicodeDecodeError, LookupError):
+    except (ValueError, LookupError):  # some of Python's codecs refuse whatever it is
         return body
 
 

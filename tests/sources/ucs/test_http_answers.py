@@ -184,4 +184,5 @@ def test_the_charset_of_a_response_counts_only_where_the_bytes_are_no_utf_8() ->
     assert in_utf_8(declared, "ISO-8859-1") == "<a>ü</a>".encode()
     assert in_utf_8(declared, None) == declared
     assert in_utf_8(declared, "utf-8") == declared
-    assert in_utf_8(declared, "no-such-charset") == declared
+    for charset in ("no-such-charset", "undefined", "hex", "a\0b"):
+        assert in_utf_8(declared, charset) == declared

@@ -307,3 +307,24 @@ def test_a_bulk_read_remembers_no_more_than_a_few_pages_beyond_the_overlap() -> 
         most = max(most, len(kept.remembered))
     assert most < 1_500
     assert len(kept.stored) < 40
+
+
+def test_a_chat_that_is_stored_in_two_buckets_is_remembered_once() -> None:
+    kept, other = KeptPosition(FollowingRules()), KeptPosition(FollowingRules())
+    for number in range(BUCKET_CHATS - 1):
+        kept.take("text", row=f"S{number}", second=number)
+    other.stored = dict(kept.stored)
+    other.again()
+    other.take(None, status=2, row="EARLIER", second=100)
+    other.take(None, status=2, row="BOTH", second=101)  # the first one of the next bucket
+    kept.take(None, status=2, row="BOTH", second=101)
+    kept.stored = other.stored | {name: one for name, one in kept.stored.items() if name.endswith(".0")}
+    kept.again()
+    assert [kept.position.chats.waiting, len(kept.remembered)] == [1, BUCKET_CHATS]
+    for row in ("BOTH", "EARLIER"):
+        assert kept.take("final", NOW + DAY, row=row, second=100) is RowNews.FINAL
+    kept.take("late", NOW + 9 * DAY, row="LATE", second=8 * DAY)
+    kept.position.forget(NOW + 9 * DAY)
+    kept.take("later", NOW + 9 * DAY, row="LATER", second=8 * DAY)
+    kept.again(NOW + 9 * DAY)
+    assert (kept.position.chats.waiting, kept.remembered) == (0, {"LATE", "LATER"})
