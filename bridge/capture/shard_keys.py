@@ -126,10 +126,6 @@ class ShardKeys:
 
         What this shard knows and a topic that was made again lacks is written again. Raises KafkaUnavailable.
         """
-        for name in self._destroyed:  # that was not committed, or is read now
-            self._new.pop(name, None)
-            self._seals.pop(name, None)
-        self._destroyed.clear()
         topic_id, begin = self._read
         if (topic_id and topic_id != mark.topic_id) or mark.end < begin:
             self.lost()
@@ -138,6 +134,13 @@ class ShardKeys:
             for record in records:
                 self._take((record.key or b"").decode("utf-8", "replace"), record.value)
         self._read = mark.topic_id, mark.end
+
+    def undone(self) -> None:
+        """Take it that the last plan is decided again: keys that it destroyed are those of the topic, and no other."""
+        for name in self._destroyed:
+            self._new.pop(name, None)
+            self._seals.pop(name, None)
+        self._destroyed.clear()
 
     def lost(self) -> None:
         """Write all that is known again in the next transaction: the topic has lost records."""

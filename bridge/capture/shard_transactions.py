@@ -98,6 +98,8 @@ class ShardTransactions:
             await self._write_again(writer, store, recovery)
         else:
             self.store, self._opened = store, False
+            if self._settings.keys is not None:
+                self._settings.keys.undone()
             if self._uncertain is not None and store.numbers.committed(self._uncertain[0].number):
                 self._settled(self._uncertain[0], self._clock.monotonic() - self._uncertain[1])
             self._uncertain = None

@@ -30,7 +30,7 @@ from bridge.transcript.times import rfc3339
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterable, Sequence
     from typing import Any
 
     from bridge.adapters.kafka.topic_reader import TopicReader
@@ -154,7 +154,7 @@ def _check(file: Path, keys: Sequence[PublicKey], check_stamp: StampCheck | None
         since = "; its time stamp was not checked (--timestamp-ca)" if bundle.stamped else ""
         since = since if check_stamp is None else _since(bundle, check_stamp)
     except VerificationFailed as error:
-        say(f"BROKEN log: {error.message}")
+        say(f"BROKEN log: {escaped(error.message)}")
         return EXIT_RUNTIME
     signed = f"signed by {bundle.signed_by}" if bundle.signed_by else "not signed"
     leaf = f"leaf {bundle.index} of {head.origin}, whose head of {head.size} leaves is signed{since}"
@@ -201,13 +201,27 @@ async def prove(  # noqa: PLR0913, PLR0917 - what to prove, and with what
     `given`: the certificates, where they are not to be read from the sessions topic.
     """
     count = await factories.topics_of(config).partitions(factories.names_of(config).sessions)
+    partitions = partitions_of([session_id.encode()], factories.numbers_of(config, count))
+    proofs = (
+        await prove_partition(config, one, keys, session_id, earlier=earlier, check_stamp=check_stamp, given=given)
+        for one in partitions
+    )
+    return await proof_of_chat(proofs, given=given is not None)
+
+
+async def proof_of_chat(proofs: AsyncIterable[ProvedCertificates], *, given: bool) -> ProvedCertificates:
+    """Return what is proved on the partition on which the chat is, of those on which it may be.
+
+    That is where it has certificates; where these were `given`, a log that proves one. Without any, all is returned
+    that is wrong with the logs.
+    """
     found = ProvedCertificates()
-    for partition in partitions_of([session_id.encode()], factories.numbers_of(config, count)):
-        found = await prove_partition(
-            config, partition, keys, session_id, earlier=earlier, check_stamp=check_stamp, given=given
-        )
-        if found.bundles:  # the log of the partition on which the chat is
-            break
+    findings: list[Finding] = []
+    async for found in proofs:
+        if found.bundles or (found.certificates and not given):
+            return found
+        findings += found.findings
+    found.findings = findings
     return found
 
 

@@ -99,9 +99,16 @@ class _Work:
             self._stored_transcript(file, raw)
             return
         text = decoded(file, raw)
-        if text.removeprefix("\ufeff").lstrip().startswith(("{", "[")) and (values := _json_values(text)):
-            self._json(file, values)
+        if text.removeprefix("\ufeff").lstrip().startswith(("{", "[")):
+            try:
+                values = _json_values(text)
+                self._json(file, values)
+            except (RecursionError, AttributesTooDeep):  # as a text, it would escape the rules about attributes
+                self._refuse(file, f"{file}: JSON that is nested too deeply to be redacted")
+                return
         else:
+            values = []
+        if not values:
             redacted, changes = redacted_text(self._recording.redactor, text)
             self._out(file, redacted.encode(errors="surrogatepass"), changes)
 
@@ -146,14 +153,17 @@ class _Work:
 
 
 def _json_values(text: str) -> list[tuple[int, Any]]:
-    """Return (number of its line, value) of the one value of a file, or of that on each line; none if it is no JSON."""
+    """Return (number of its line, value) of the one value of a file, or of that on each line; none if it is no JSON.
+
+    Raises RecursionError.
+    """
     try:
         return [(1, msgspec.json.decode(text))]
-    except (msgspec.DecodeError, RecursionError):
+    except msgspec.DecodeError:
         pass
     try:
         return [(number, msgspec.json.decode(line)) for number, line in _lines(text)]
-    except (msgspec.DecodeError, RecursionError):
+    except msgspec.DecodeError:
         return []
 
 

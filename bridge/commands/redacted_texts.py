@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from bridge.records.redactor import not_among
 from bridge.records.rules import GROUPS
 from bridge.records.secret_names import SECRET, names_secret
 from bridge.records.text_changes import TextPart
 from bridge.transcript.attributes import flatten, unflatten
-from bridge.transcript.events import Item, Items
+from bridge.transcript.events import STRING, Item, Items
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,9 +118,10 @@ class JsonRedaction:
             if names_secret(key):
                 self.changes.append(FieldChange(self.place, _below(path, key), SECRET, 1))
                 continue
-            items = _items(inner) if key in GROUPS else None
             shown = self._text(key, _below(path, "(key)"))
-            kept[shown] = self.value(inner, _below(path, shown)) if items is None else self._group(key, inner, items)
+            if shown != key:
+                shown = not_among({*kept, *value}, shown)
+            kept[shown] = self._group(key, inner, path) if key in GROUPS else self.value(inner, _below(path, shown))
         return kept
 
     def _text(self, text: str, path: str) -> str:
@@ -130,7 +132,24 @@ class JsonRedaction:
             self.changes.append(FieldChange(self.place, path, rule, rules.count(rule), marks))
         return "".join(part.after for part in parts)
 
-    def _group(self, group: str, value: Any, items: Items) -> Any:
+    def _group(self, group: str, value: Any, path: str) -> Any:
+        """Return attributes of an event redacted; what is neither form of them, as any other value."""
+        if isinstance(value, dict):
+            texts = {name: _text_of(one) for name, one in value.items() if isinstance(one, str | int | float)}
+            items = _items_of(texts)
+            names = dict(zip(flatten(items)[0], texts, strict=True))
+            values, _ = self._attributes(group, items)
+            shown = ((names.get(shown, shown), text) for shown, text in values.items())
+            kept = {name: value[name] if texts.get(name) == text else text for name, text in shown}
+            others = self._object({name: one for name, one in value.items() if name not in texts}, _below(path, group))
+            return kept | {name if name not in kept else not_among(kept, name): one for name, one in others.items()}
+        try:
+            items = msgspec.convert(value, list[Item])
+        except msgspec.ValidationError:
+            return self.value(value, _below(path, group))
+        return msgspec.to_builtins(unflatten(*self._attributes(group, items)))
+
+    def _attributes(self, group: str, items: Items) -> tuple[dict[str, str], dict[str, str]]:
         done: list[Redaction] = []
         plain, _ = flatten(items)
         values, types = self._redactor.items(group, items, done)
@@ -138,18 +157,21 @@ class JsonRedaction:
             name = field.removeprefix(f"{group}.")
             marks = _marks(self._redactor, plain.get(name), values.get(name), rule)
             self.changes.append(FieldChange(self.place, field, rule, times, marks))
-        return values if isinstance(value, dict) else msgspec.to_builtins(unflatten(values, types))
+        return values, types
 
 
 def _below(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _items(value: Any) -> Items | None:
-    """Return the attributes of an event in either form; None: it is neither."""
+def _text_of(value: str | float) -> str:
+    """Return a value of an attribute as the text that a record has of it."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _items_of(texts: dict[str, str]) -> Items:
+    """Return the attributes of a flat map; where its names are no paths, each is a key."""
     try:
-        if isinstance(value, dict):
-            return unflatten(msgspec.convert(value, dict[str, str]), {})
-        return msgspec.convert(value, list[Item])
-    except (msgspec.ValidationError, ValueError):
-        return None
+        return unflatten(texts, {})
+    except ValueError:
+        return [Item(name, STRING, text) for name, text in texts.items()]

@@ -71,6 +71,8 @@ def _notes(text: str) -> list[Note]:
     for line in text.splitlines():
         if signed and not line.startswith(_MARK):
             blocks.append([])
+        if not blocks:
+            raise VerificationFailed("a list of keys that begins with a signature")
         signed = line.startswith(_MARK)
         blocks[-1].append(line)
     return [parsed_note("\n".join((*block, "")).encode()) for block in blocks]

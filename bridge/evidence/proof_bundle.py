@@ -10,7 +10,6 @@ stamped      null, or a signed head with a time stamp: checkpoint, inclusion, an
 
 from __future__ import annotations
 
-import binascii
 import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
@@ -130,9 +129,9 @@ def parsed_bundle(text: str) -> ProofBundle:
             signature=_bytes(signature["signature"]),
             earlier=(found["earlier"] or "").encode(),
             consistency=[_bytes(one) for one in found["consistency"] or []],
-            stamped=stamped and _stamp_proof(stamped),
+            stamped=None if stamped is None else _stamp_proof(stamped),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise VerificationFailed("the file is no proof of a certificate") from error
 
 

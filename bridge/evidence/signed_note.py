@@ -55,8 +55,11 @@ class PublicKey:
         return f"{self.key_id}+{b64encode(_TYPE + self.raw).decode()}"
 
     def named(self, name: str) -> PublicKey:
-        """Return the same key under another name."""
-        return PublicKey(name, self.raw)
+        """Return the same key under another name. Raises VerificationFailed when no key can have it."""
+        try:
+            return PublicKey(name, self.raw)
+        except ValueError as error:
+            raise VerificationFailed(f"a name that no key can have: {name}") from error
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Tell whether it made this signature of a message."""

@@ -110,7 +110,7 @@ def place_of_line(line: bytes) -> FilePlace | None:
     """Return the FilePlace that is this line; None if it is another one. Raises VerificationFailed on a later form."""
     try:
         place = msgspec.json.decode(line, type=FilePlace)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     if place.form > FORM:
         raise VerificationFailed(f"form {place.form} is that of a later version")
@@ -122,7 +122,7 @@ def schema_of_line(line: bytes) -> tuple[bytes, bytes] | None:
     try:
         schema = msgspec.json.decode(line, type=SchemaLine)
         return bytes.fromhex(schema.fingerprint), bytes(schema.definition)
-    except (msgspec.DecodeError, ValueError):
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
 
 
@@ -132,7 +132,7 @@ def record_of_line(line: bytes) -> tuple[int, Surroundings, bytes]:
         read = _records.decode(line)
         headers = [(str(name), _text(rest)) for name, *rest in read.headers]
         value = b64decode(read.value, validate=True)
-    except (ValueError, IndexError) as error:  # msgspec's and binascii's errors are ValueErrors
+    except (ValueError, IndexError, RecursionError) as error:  # msgspec's and binascii's errors are ValueErrors
         raise VerificationFailed("the line is no record with its value") from error
     return read.offset, Surroundings(None if read.key is None else read.key.encode(), headers, read.time), value
 

@@ -24,7 +24,7 @@ from bridge.transcript.attributes import flatten
 from bridge.transcript.events import TYPE_WORDS, Item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from bridge.records.detectors import Detector
     from bridge.records.pseudonyms import HashKey
@@ -252,7 +252,7 @@ class Redactor:
             shown = self._name(_UNKNOWN, name, done)
             if shown != name:
                 taken = {*names.values(), *values}
-                names[name] = _not_among(taken, shown)
+                names[name] = not_among(taken, shown)
         self.attributes(_UNKNOWN, kept, {}, done, names)
         return {names.get(name, name): text for name, text in kept.items()} if names else kept
 
@@ -294,7 +294,7 @@ def _finds(
     return [(place(start), place(end), put) for start, end, put in finds] if place else finds
 
 
-def _not_among(taken: set[str], shown: str) -> str:
+def not_among(taken: Collection[str], shown: str) -> str:
     """Return a name, with a number behind it where others already have it."""
     name, number = shown, 1
     while name in taken:

@@ -81,5 +81,5 @@ def parsed_key_record(name: str, value: bytes) -> WrappedKey:
         if read.form != _FORM:
             raise VerificationFailed(f"the key of {name} has form {read.form}, that of a later version")
         return WrappedKey(name, read.master, b64decode(read.wrapped, validate=True))
-    except ValueError as error:  # msgspec's and binascii's errors are ValueErrors
+    except (ValueError, RecursionError) as error:  # msgspec's and binascii's errors are ValueErrors
         raise VerificationFailed(f"the key of {name} cannot be read") from error

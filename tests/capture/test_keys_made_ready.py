@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge.capture.ports import Batch
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard_keys import ShardKeys
 from bridge.records.shard_facts import LogMark
@@ -192,5 +193,42 @@ def test_a_shard_that_writes_its_last_plan_again_ends_a_chat_that_is_too_large_t
             await until(lambda: bool(shard.clear.certificates()))
             await settled(running)
         shard.ended(OUTGROWN)
+
+    play(scene())
+
+
+@pytest.mark.parametrize("written_again", [True, False])
+def test_a_key_that_a_plan_destroyed_is_gone_for_what_is_written_again_and_there_for_what_is_decided_again(
+    written_again: bool,
+) -> None:
+    async def scene() -> None:
+        log, keys = KeysLog(), ShardKeys(PARTITION, KEYS, KnownMaster(), CountedKeys())
+        first, plan, again = Batch(), Batch(), Batch()
+        for name in (CHAT, "another"):
+            keys.seal_of(name)
+        keys.add(first)
+        await keys.wrap(first)
+        log.write(first)
+        keys.settled(first, [CHAT, "another"])
+        plan.records += [keys.forget(CHAT), keys.forget("another")]
+        sealed = keys.seal_of(CHAT).seal("message.text", 1, "hello")  # it was announced again
+        keys.add(plan)
+        await keys.read(log, LogMark(b"keys 1", 0, len(log.records)))
+        keys.lost()
+        if written_again:
+            await keys.wrap(plan)
+            keys.add(again)
+            await keys.wrap(again)
+            for one in (plan, again):
+                log.write(one)
+                keys.settled(one, [CHAT])
+            assert list(log.wrapped()) == [CHAT]
+            assert keys.seal_of(CHAT).opened("message.text", 1, sealed) == "hello"
+        else:
+            keys.undone()
+            keys.add(again)
+            assert [(one.key.decode(), one.value) for one in again.on(KEYS)] == list(log.wrapped().items())
+            with pytest.raises(RuntimeError, match="not made ready"):
+                keys.seal_of(CHAT)
 
     play(scene())

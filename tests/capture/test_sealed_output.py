@@ -263,6 +263,7 @@ def test_a_destroyed_key_seals_nothing_more_and_is_there_again_if_that_was_not_c
             shard.logs.write(second)
             keys.settled(second, [CHAT])
         await keys.read(shard.logs, replace(mark, end=len(shard.logs.records)))
+        keys.undone()
         await keys.ready([push()])
         assert keys.seal_of(CHAT).seal("message.text", 1, "first") == (again if committed else sealed)
         keys.add(third := Batch())

@@ -168,6 +168,18 @@ def test_a_proof_is_checked_with_nothing_but_a_key(
     assert main([*words, str(proof_file(tmp_path, signature=bytes(64)))]) == EXIT_RUNTIME
 
 
+def test_what_a_proof_says_of_itself_is_shown_without_control_characters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "keys.txt").write_text(str(KnownKey(1).public), "utf-8")
+    file = proof_file(tmp_path)
+    plain = json.loads(file.read_text("utf-8"))
+    plain["signature"]["keyId"] = "\x1b[2Jok\ud800"
+    file.write_text(json.dumps(plain), "utf-8")
+    assert main(["proof", "--keys", str(tmp_path / "keys.txt"), "--check", str(file)]) == EXIT_RUNTIME
+    assert "\\x1b[2Jok\\ud800" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("content", [None, b"\xa4\xff"])
 @pytest.mark.parametrize(
     "words",

@@ -105,6 +105,17 @@ def test_a_stored_transcript_becomes_records_and_each_change_has_its_event(
         ),
         ({"userData": ["FirstName", MAIL]}, {"userData": ["FirstName", ""]}, [("userData[1]", "mails", 1)]),
         ([True, None], [True, None], []),
+        ({MAIL: 1, "ann@example.org": 2}, {"": 1, "#2": 2}, [("(key)", "mails", 1), ("(key)", "mails", 1)]),
+        (
+            {"userData": {"FirstName": "Nora", "Age": 3, "Old": True, "None": None, "In": [MAIL], "PIN": 7}},
+            {"userData": {"FirstName": "***", "Age": 3, "Old": True, "PIN": 7, "None": None, "In": [""]}},
+            [("userData.FirstName", "names", 1), ("userData.In[0]", "mails", 1)],
+        ),
+        (
+            {"userData": {"FirstName": "Nora", "no path #": "a", "x.y\\": MAIL}},
+            {"userData": {"FirstName": "***", "no path #": "a", "x.y\\": ""}},
+            [("userData.FirstName", "names", 1), ("userData.x\\.y\\\\", "mails", 1)],
+        ),
     ],
 )
 def test_json_keeps_its_form_and_its_maps_of_attributes_are_those_of_events(
@@ -180,6 +191,18 @@ def test_what_cannot_be_read_is_said_and_the_others_are_redacted(
     told = capsys.readouterr()
     assert str(bad) in told.err
     assert "mails" in told.out
+
+
+@pytest.mark.parametrize("depth", [500, 5_000, 100_000])
+@pytest.mark.parametrize("ends", ["[]", "{}"], ids=["list", "object"])
+def test_json_that_is_nested_too_deeply_is_refused(
+    ends: str, depth: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin = "[" if ends == "[]" else '{"userData":'
+    file = file_of(tmp_path, begin * depth + '"nora"' + ends[1] * depth)
+    assert cli.main(["redact", str(file)]) == EXIT_RUNTIME
+    told = capsys.readouterr()
+    assert (told.out, "nested too deeply" in told.err) == ("", True)
 
 
 def test_json_goes_with_dry_run_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,3 +58,9 @@ def test_the_beginning_cannot_be_cut_off() -> None:
     rest = LIST[LIST.index(f"key {SECOND.public}") :]
     with pytest.raises(VerificationFailed):
         parsed_key_list(f"{SECOND.public.name}/keys\n{rest}")
+
+
+def test_a_list_that_begins_with_a_signature_is_refused() -> None:
+    for text in (f"— {FIRST.public.name}/keys", LIST[LIST.index("— ") :]):
+        with pytest.raises(VerificationFailed, match="begins with a signature"):
+            parsed_key_list(text)

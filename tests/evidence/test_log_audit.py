@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -255,10 +256,31 @@ def test_a_proof_that_was_changed_is_refused(change: dict[str, Any]) -> None:
         replace(bundle, **change).check([KEY.public, NEXT.public])
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"record": 1}', "null"])
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"record": 1}', "null", "[" * 200_000])
 def test_a_file_that_is_no_proof_is_refused(text: str) -> None:
     with pytest.raises(VerificationFailed):
         parsed_bundle(text)
+
+
+@pytest.mark.parametrize("change", [{"index": float("inf")}, {"stamped": 0}, {"stamped": {}}, {"stamped": ""}])
+def test_a_proof_with_a_value_that_is_none_is_refused(change: dict[str, Any]) -> None:
+    plain = json.loads(bundle_of(audited(whole_log()), 2).text())
+    with pytest.raises(VerificationFailed):
+        parsed_bundle(json.dumps({**plain, **change}))
+
+
+@pytest.mark.parametrize("name", ["", "3/a b", "a+b", "\ud800"])
+def test_a_proof_of_a_log_whose_name_no_key_can_have_is_refused(name: str) -> None:
+    bundle = replace(bundle_of(audited(whole_log()), 2), origin=name)
+    with pytest.raises(VerificationFailed, match="no key can have"):
+        bundle.check([KEY.public])
+
+
+def test_an_anchor_of_a_log_whose_name_no_key_can_have_is_found() -> None:
+    leaves, anchors = whole_log()
+    forged = anchors[0].replace(ORIGIN.encode(), f"{ORIGIN}~a b".encode(), 1)
+    found = audited((leaves, [*anchors, forged])).findings()
+    assert ["no key can have" in one.message for one in found] == [True]
 
 
 def test_what_is_signed_of_a_record_is_marked_as_such() -> None:
