@@ -296,10 +296,11 @@ class Worker:
     async def _restart_crashed(self, consumer: Announcements) -> None:
         """Restart shards whose tasks ended because of a defect. A fenced one waits for the next assignment."""
         now = self._clock.monotonic()
-        ended = [one for one, run in self._runs.items() if run.task.done() and not run.shard.fenced]
-        for partition in ended:
-            self._report_crash(self._runs[partition])
-            if now < self._rest_until.get(partition, 0.0):
+        ended = [(one, run) for one, run in self._runs.items() if run.task.done() and not run.shard.fenced]
+        for partition, crashed in ended:
+            self._report_crash(crashed)
+            revoked = self._runs.get(partition) is not crashed  # while announcements were read again for another one
+            if revoked or now < self._rest_until.get(partition, 0.0):
                 continue
             self._rest_until[partition] = now + _CRASH_SECONDS
             # P2: announcements that it had read and not committed are lost with it; its successor reads them again.
