@@ -88,6 +88,7 @@ class Worker:
         self._rest_until: dict[int, float] = {}
         self._draining = False
         self._joined = False
+        self._refused = False
         self._hand_over: HandOver | None = None
         self.problem: Problem | None = Problem(WAITING_FOR_PARTITIONS, "waiting for partitions")
 
@@ -117,8 +118,11 @@ class Worker:
 
     @property
     def kafka_answers(self) -> bool:
-        """Whether a broker has answered the reader of announcements, and not too long ago."""
-        return self._announcements is not None and self._announcements.answered
+        """Whether a broker has answered the reader of announcements, and not too long ago.
+
+        That it refused something was an answer, while the next reader is waited for.
+        """
+        return self._refused or (self._announcements is not None and self._announcements.answered)
 
     # --- running -------------------------------------------------------------------------------------------------
 
@@ -129,7 +133,7 @@ class Worker:
         """
         while not self._draining:
             self._announcements = consumer = self._make_announcements()
-            taken = abandoned = False
+            taken = abandoned = self._refused = False
             try:
                 self._joined = False
                 await consumer.start(self._assigned)
@@ -142,6 +146,7 @@ class Worker:
                     await self._restart_crashed(consumer)
             except BridgeError as error:
                 taken = isinstance(error, PlaceTaken)
+                self._refused = isinstance(error, TopicMissing | AccessDenied)
                 if not self._draining:  # `drain` has left the group
                     self.problem = error.problem
                     cause = error.__cause__ if isinstance(error, KafkaUnavailable) else None
