@@ -223,7 +223,6 @@ class Shard:
             try:
                 await self._check_assignment()  # opening fences whoever holds the shard
                 await writer.open()
-                self._attempts.opened()
                 self._probes.proved(self._clock.monotonic())
                 await self._restore(writer)
                 self.problem = None
@@ -293,6 +292,7 @@ class Shard:
     async def _restore(self, writer: TransactionalWriter) -> None:
         """Restore the chats, fold again what is not committed, and make the source follow the chats of the store."""
         repair = await self._transactions.restore(writer, self._recovery, since=self._attempts.began)
+        self._attempts.opened()
         self._place.expect(repair.next_announcement)
         if self._inbox.held or repair.due:
             await self._commit(writer, [*self._inbox.held, *repair.inputs], mark=repair.due)
