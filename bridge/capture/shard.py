@@ -163,7 +163,8 @@ class Shard:
     @property
     def problems(self) -> list[Problem]:
         """Why the shard is not as it should be; empty when it is."""
-        return [*([self.problem] if self.problem else []), *self._recovery.problems(), *self._stored.problems]
+        own = [self.problem] if self.problem else []
+        return list(dict.fromkeys([*own, *self._recovery.problems(), *self._stored.problems]))
 
     def oldest_uncommitted(self, now: float) -> float:
         """Return the age in seconds of the oldest input that is not committed; 0.0 when there is none."""
@@ -327,7 +328,7 @@ class Shard:
         try:
             repair = await self._recovery.look(self.store, self._place.next)
         except KafkaUnavailable:
-            return  # transactions tell what is wrong, if it lasts
+            return  # it is among the problems until the next look
         self._place.expect(repair.next_announcement)
         if repair.due:
             await self._commit(writer, repair.inputs, mark=True)

@@ -16,9 +16,11 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    LeaderNotAvailableError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
@@ -46,13 +48,17 @@ _DENIED: Final = {
 def unavailable(message: str, *, next_step: str = "") -> Translate:
     """Return a `Translate` that raises KafkaUnavailable with `message` and the name of the error's class.
 
-    AccessDenied, which is one, where Kafka denies something: `access_probe` finds out which right is missing.
+    AccessDenied, which is one, where Kafka denies something: `access_probe` finds out which right is missing. A
+    partition without a leader is named.
     """
 
     def translate(error: Exception) -> NoReturn:
         denied = next((what for kind, what in _DENIED.items() if isinstance(error, kind)), None)
         if denied is not None:
             raise AccessDenied(f"{message}: Kafka denies access to {denied}", next_step=_GRANT) from error
+        if isinstance(error, LeaderNotAvailableError) and error.args and isinstance(error.args[0], TopicPartition):
+            at = error.args[0]
+            raise KafkaUnavailable(f"{message}: partition {at.partition} of {at.topic} has no leader") from error
         raise KafkaUnavailable(f"{message}: {type(error).__name__}", next_step=next_step) from error
 
     return translate

@@ -10,6 +10,7 @@ from aiokafka.protocol.offset import OffsetRequest
 
 from bridge.adapters.kafka.aiokafka_internals import consumer_client
 from bridge.adapters.kafka.calls import call
+from bridge.adapters.kafka.topic_ids import NO_LEADER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -23,17 +24,27 @@ _NO_REPLICA: Final = -1
 _UNCOMMITTED: Final = 0
 _LATEST: Final = -1
 _EARLIEST: Final = -2
-_NO_LEADER: Final = -1
 _STABLE_SECONDS: Final = 0.05
+_LEADER_SECONDS: Final = 1.0
+"""For which a partition may have no leader: another replica is made its leader in less, if there is one."""
+_AGAIN_SECONDS: Final = 0.1
 
 
 async def know_leaders(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
     """Have a started consumer ask once who leads these partitions, before offsets are asked for.
 
     It has no assignment, or one of the same topics. aiokafka finds that out by itself, but for one topic after the
-    other, and waits 0.1 s for each.
+    other, and waits 0.1 s for each. Raises LeaderNotAvailableError, with the partition, when one has none for a second:
+    aiokafka would ask for it again and again, and say nothing.
     """
-    await consumer_client(consumer).set_topics({at.topic for at in places})
+    client, now = consumer_client(consumer), asyncio.get_running_loop().time
+    await client.set_topics({at.topic for at in places})
+    end = now() + _LEADER_SECONDS
+    while without := [at for at in places if client.cluster.leader_for_partition(at) == NO_LEADER]:
+        if now() >= end:
+            raise LeaderNotAvailableError(without[0])
+        await asyncio.sleep(_AGAIN_SECONDS)
+        await client.force_metadata_update()
 
 
 async def log_bounds(
@@ -66,7 +77,7 @@ async def high_watermark(client: AIOKafkaClient, at: TopicPartition) -> int:
 def leader_of(client: AIOKafkaClient, at: TopicPartition) -> int:
     """Return the broker that leads a partition, as far as is known. Raises LeaderNotAvailableError if none does."""
     leader: int | None = client.cluster.leader_for_partition(at)
-    if leader is None or leader == _NO_LEADER:
+    if leader is None or leader == NO_LEADER:
         raise LeaderNotAvailableError(at)
     return leader
 
