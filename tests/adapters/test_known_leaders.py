@@ -21,7 +21,7 @@ LED, LEADERLESS = TopicPartition("events", 2), TopicPartition("announcements", 2
 
 
 @dataclass
-class Client:
+class ElectingClient:
     """A client whose cluster tells of a partition what `leader` returns for the number of answers so far."""
 
     leader: Callable[[int], int | None]
@@ -40,8 +40,8 @@ class Client:
         self.answers += 1
 
 
-def known(leader: Callable[[int], int | None]) -> Client:
-    client = Client(leader)
+def known(leader: Callable[[int], int | None]) -> ElectingClient:
+    client = ElectingClient(leader)
     consumer: Any = SimpleNamespace(_client=client)
     play(call(know_leaders(consumer, [LED, LEADERLESS]), unavailable("cannot look")))
     return client
