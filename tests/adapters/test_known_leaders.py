@@ -10,7 +10,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from bridge.adapters.kafka.calls import call, unavailable
-from bridge.adapters.kafka.log_ends import know_leaders
+from bridge.adapters.kafka.log_ends import know_leaders, without_leader
 from bridge.errors import KafkaUnavailable
 from tests.capture.virtual_servers import play
 
@@ -50,6 +50,11 @@ def known(leader: Callable[[int], int | None]) -> ElectingClient:
 def test_a_partition_that_has_no_leader_for_a_second_is_named() -> None:
     with pytest.raises(KafkaUnavailable, match="cannot look: partition 2 of announcements has no leader"):
         known(lambda _: -1)
+
+
+def test_those_with_a_leader_are_told_apart_from_those_without() -> None:
+    consumer: Any = SimpleNamespace(_client=ElectingClient(lambda _: -1))
+    assert play(without_leader(consumer, [LED, LEADERLESS])) == [LEADERLESS]
 
 
 def test_a_leader_that_is_elected_meanwhile_is_waited_for() -> None:

@@ -30,21 +30,27 @@ _LEADER_SECONDS: Final = 1.0
 _AGAIN_SECONDS: Final = 0.1
 
 
-async def know_leaders(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
-    """Have a started consumer ask once who leads these partitions, before offsets are asked for.
+async def without_leader(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> list[TopicPartition]:
+    """Have a started consumer ask once who leads these partitions; return those that nobody has led for a second.
 
-    It has no assignment, or one of the same topics. aiokafka finds that out by itself, but for one topic after the
-    other, and waits 0.1 s for each. Raises LeaderNotAvailableError, with the partition, when one has none for a second:
-    aiokafka would ask for it again and again, and say nothing.
+    It has no assignment, or one of the same topics. aiokafka finds leaders out by itself, but for one topic after the
+    other, and waits 0.1 s for each. It asks about a partition without one for as long as it is waited for.
     """
     client, now = consumer_client(consumer), asyncio.get_running_loop().time
     await client.set_topics({at.topic for at in places})
     end = now() + _LEADER_SECONDS
-    while without := [at for at in places if client.cluster.leader_for_partition(at) == NO_LEADER]:
+    while found := [at for at in places if client.cluster.leader_for_partition(at) == NO_LEADER]:
         if now() >= end:
-            raise LeaderNotAvailableError(without[0])
+            break
         await asyncio.sleep(_AGAIN_SECONDS)
         await client.force_metadata_update()
+    return found
+
+
+async def know_leaders(consumer: AIOKafkaConsumer, places: Collection[TopicPartition]) -> None:
+    """Do so before offsets are asked for. Raises LeaderNotAvailableError, with the partition, if one is without."""
+    if found := await without_leader(consumer, places):
+        raise LeaderNotAvailableError(found[0])
 
 
 async def log_bounds(
