@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from bridge.capture.stored_inputs import StoredInput
+    from bridge.errors import Problem
 
 TOPIC_ID = "01" * 16
 
@@ -297,6 +298,7 @@ def test_a_partition_without_a_leader_is_told_and_the_others_are_read() -> None:
             topic.write(1, text(11))
             await asyncio.sleep(6)
             assert one.chats() == [11]
-            assert not reader.problem
+            problem: Problem | None = reader.problem
+            assert problem is None
 
     play(scene())
