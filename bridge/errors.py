@@ -9,6 +9,7 @@ BridgeError
 │   │   ├── AnnouncementsNotWritten              `accepted`: how many were
 │   │   ├── PlaceTaken                           another process is in the group under this worker's id
 │   │   ├── AccessDenied                         a right on Kafka is missing
+│   │   ├── LeaderMissing                        a partition has no leader; others can be read and written
 │   │   ├── TransactionHeldUp                    what failed in a transaction was of another shard
 │   │   ├── TransactionNotMarked                 a partition without a leader holds up a transactional id
 │   │   └── TopicMissing                         a topic of the bridge does not exist any more
@@ -126,6 +127,10 @@ class AccessDenied(KafkaUnavailable):
     """Kafka denies this client something that it needs: resource, operation and principal are in the message."""
 
     code = "ACCESS_DENIED"
+
+
+class LeaderMissing(KafkaUnavailable):
+    """No broker leads a partition now: it cannot be read or written, and others can."""
 
 
 class TransactionHeldUp(KafkaUnavailable):

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from bridge.adapters.kafka.calls import call, unavailable
 from bridge.adapters.kafka.log_ends import know_leaders, without_leader
-from bridge.errors import KafkaUnavailable
+from bridge.errors import LeaderMissing
 from tests.capture.virtual_servers import play
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def known(leader: Callable[[int], int | None]) -> ElectingClient:
 
 
 def test_a_partition_that_has_no_leader_for_a_second_is_named() -> None:
-    with pytest.raises(KafkaUnavailable, match="cannot look: partition 2 of announcements has no leader"):
+    with pytest.raises(LeaderMissing, match="cannot look: partition 2 of announcements has no leader"):
         known(lambda _: -1)
 
 

@@ -26,7 +26,7 @@ from aiokafka.errors import (
 )
 
 from bridge.adapters.kafka.aiokafka_internals import close_bootstrap_connection
-from bridge.errors import AccessDenied, KafkaUnavailable
+from bridge.errors import AccessDenied, KafkaUnavailable, LeaderMissing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -48,8 +48,8 @@ _DENIED: Final = {
 def unavailable(message: str, *, next_step: str = "") -> Translate:
     """Return a `Translate` that raises KafkaUnavailable with `message` and the name of the error's class.
 
-    AccessDenied, which is one, where Kafka denies something: `access_probe` finds out which right is missing. A
-    partition without a leader is named.
+    AccessDenied, which is one, where Kafka denies something: `access_probe` finds out which right is missing.
+    LeaderMissing, which is one, too, for a partition without a leader that the error names.
     """
 
     def translate(error: Exception) -> NoReturn:
@@ -58,7 +58,7 @@ def unavailable(message: str, *, next_step: str = "") -> Translate:
             raise AccessDenied(f"{message}: Kafka denies access to {denied}", next_step=_GRANT) from error
         if isinstance(error, LeaderNotAvailableError) and error.args and isinstance(error.args[0], TopicPartition):
             at = error.args[0]
-            raise KafkaUnavailable(f"{message}: partition {at.partition} of {at.topic} has no leader") from error
+            raise LeaderMissing(f"{message}: partition {at.partition} of {at.topic} has no leader") from error
         raise KafkaUnavailable(f"{message}: {type(error).__name__}", next_step=next_step) from error
 
     return translate
