@@ -281,8 +281,8 @@ class _WorkerProcess:
             except EnvironmentFault as error:
                 if not error.retryable:
                     raise
+                self._view.kafka_answered = not isinstance(error, KafkaUnavailable) or error.answered
                 if isinstance(error, KafkaUnavailable):
-                    self._view.kafka_answered = False
                     self._telemetry.emit(KafkaErrorMet(error=type(error.__cause__ or error).__name__))
                 if error.problem != told:
                     self._telemetry.emit(StartWaits(code=error.code, detail=str(error)))

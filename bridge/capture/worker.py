@@ -146,7 +146,7 @@ class Worker:
                     await self._restart_crashed(consumer)
             except BridgeError as error:
                 taken = isinstance(error, PlaceTaken)
-                self._refused = isinstance(error, TopicMissing | AccessDenied)
+                self._refused = isinstance(error, KafkaUnavailable) and error.answered
                 if not self._draining:  # `drain` has left the group
                     self.problem = error.problem
                     cause = error.__cause__ if isinstance(error, KafkaUnavailable) else None
