@@ -168,9 +168,8 @@ class _WorkerProcess:
             partitions=lambda: 0 if self._view.preparing else self._partitions,
         )
         self._servers = servers_of(config, self._secrets, self._view, self._telemetry.emit, self._reports)
-        self._watch = ConnectionWatch(
-            access_probe_of(config, "run", capturing=True, arguments=arguments), self._view.readiness, self._telemetry
-        )
+        probe = access_probe_of(config, "run", capturing=True, arguments=arguments)
+        self._watch = ConnectionWatch(probe, self._view.may_lack_kafka, self._telemetry)
 
     async def run(self) -> int:
         config = self._config
