@@ -132,7 +132,9 @@ class _WorkerProcess:
             clock=self._clock,
             telemetry=self._telemetry,
         )
-        self._topics = TopicWatch(lambda: capturing_topics_of(config), self._telemetry, self._clock.monotonic)
+        self._topics = TopicWatch(
+            lambda: capturing_topics_of(config, arguments), self._telemetry, self._clock.monotonic
+        )
         self._stored = StoredComposition(
             config,
             self._kafka,
@@ -165,9 +167,8 @@ class _WorkerProcess:
             partitions=lambda: 0 if self._view.preparing else self._partitions,
         )
         self._servers = servers_of(config, self._secrets, self._view, self._telemetry.emit, self._reports)
-        self._watch = ConnectionWatch(
-            access_probe_of(config, "run", capturing=True), self._view.readiness, self._telemetry
-        )
+        probe = access_probe_of(config, "run", capturing=True, arguments=arguments)
+        self._watch = ConnectionWatch(probe, self._view.may_lack_kafka, self._telemetry)
 
     async def run(self) -> int:
         config = self._config
@@ -260,8 +261,8 @@ class _WorkerProcess:
         self._view.preparing = Problem(PREPARING, "checking the topics")
         while True:  # what the last round waited for stands until one gets through
             try:
-                topics = capturing_topics_of(config)
-                rights = rights_check_of(config, "run", capturing=True)
+                topics = capturing_topics_of(config, self._kafka.client)
+                rights = rights_check_of(config, "run", capturing=True, arguments=self._kafka.client)
                 await rights.check()  # what is missing is named at once, before it is needed one by one
                 plan = await topics.prepare(create=config.kafka.manage_topics == "create")
                 self._view.kafka_answered = True
@@ -278,8 +279,8 @@ class _WorkerProcess:
             except EnvironmentFault as error:
                 if not error.retryable:
                     raise
+                self._view.kafka_answered = not isinstance(error, KafkaUnavailable) or error.answered
                 if isinstance(error, KafkaUnavailable):
-                    self._view.kafka_answered = False
                     self._telemetry.emit(KafkaErrorMet(error=type(error.__cause__ or error).__name__))
                 if error.problem != told:
                     self._telemetry.emit(StartWaits(code=error.code, detail=str(error)))

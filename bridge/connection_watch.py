@@ -50,7 +50,7 @@ class ConnectionWatch:
     """The present cause. `check`, called every few seconds, asks Kafka while `needed`, and never while all is well."""
 
     def __init__(self, probe: Probe, needed: Callable[[], object], telemetry: Telemetry) -> None:
-        """`needed` returns whether the worker has a reason not to be ready."""
+        """`needed` returns whether the worker is not ready for a reason that may be Kafka."""
         self.cause: Cause | None = None
         self._probe = probe
         self._needed = needed

@@ -9,6 +9,7 @@ BridgeError
 │   │   ├── AnnouncementsNotWritten              `accepted`: how many were
 │   │   ├── PlaceTaken                           another process is in the group under this worker's id
 │   │   ├── AccessDenied                         a right on Kafka is missing
+│   │   ├── LeaderMissing                        a partition has no leader; others can be read and written
 │   │   ├── TransactionHeldUp                    what failed in a transaction was of another shard
 │   │   ├── TransactionNotMarked                 a partition without a leader holds up a transactional id
 │   │   └── TopicMissing                         a topic of the bridge does not exist any more
@@ -116,16 +117,24 @@ class EnvironmentFault(BridgeError):
 
 
 class KafkaUnavailable(EnvironmentFault):
-    """No broker answers, or the one that does cannot serve the request now."""
+    """No broker answers, or the one that does cannot serve the request now. `answered`: Kafka told what is wrong."""
 
     code = "KAFKA_UNAVAILABLE"
     retryable = True
+    answered: ClassVar[bool] = False
 
 
 class AccessDenied(KafkaUnavailable):
     """Kafka denies this client something that it needs: resource, operation and principal are in the message."""
 
     code = "ACCESS_DENIED"
+    answered = True
+
+
+class LeaderMissing(KafkaUnavailable):
+    """No broker leads a partition now: it cannot be read or written, and others can."""
+
+    answered = True
 
 
 class TransactionHeldUp(KafkaUnavailable):
@@ -148,6 +157,7 @@ class TopicMissing(KafkaUnavailable):
     """Topics of the bridge do not exist, or not any more."""
 
     code = "TOPIC_MISSING"
+    answered = True
 
     def __init__(self, *names: str) -> None:
         """`names` are those of the topics, one or more."""

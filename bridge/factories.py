@@ -28,7 +28,7 @@ from bridge.errors import AccessDenied, AnnouncementsNotWritten, ConfigError, Ka
 from bridge.output_topics import names_by_output, output_settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from bridge.config import Config, OAuthSettings
     from bridge.config.security import ClientArguments
@@ -95,17 +95,20 @@ def every_topic(config: Config) -> list[Topic]:
     return [*wanted_topics(config), *wanted_for_verbs(names_of(config), shape)]
 
 
-def capturing_topics_of(config: Config) -> TopicManager:
-    """Return the manager of the topics without which nothing can be captured: all but that of stored transcripts."""
+def capturing_topics_of(config: Config, arguments: Mapping[str, Any]) -> TopicManager:
+    """Return the manager of the topics without which nothing can be captured: all but that of stored transcripts.
+
+    `arguments` are what `kafka_arguments` has returned at the start: files that cannot be used later do not matter.
+    """
     stored = names_of(config).stored
-    return _manager_of(config, [topic for topic in wanted_topics(config) if topic.name != stored])
+    return _manager_of(config, [topic for topic in wanted_topics(config) if topic.name != stored], arguments)
 
 
-def _manager_of(config: Config, topics: list[Topic]) -> TopicManager:
+def _manager_of(config: Config, topics: list[Topic], arguments: Mapping[str, Any] | None = None) -> TopicManager:
     kafka = config.kafka
     return TopicManager(
         kafka.bootstrap_servers,
-        kafka_arguments(config),
+        kafka_arguments(config) if arguments is None else arguments,
         topics,
         kafka.partitions_before,
         chosen="partitions" in kafka.model_fields_set,
@@ -179,16 +182,20 @@ def probe_of(config: Config) -> ConnectionProbe:
     )
 
 
-def rights_check_of(config: Config, command: str, *, capturing: bool = False) -> RightsCheck:
+def rights_check_of(
+    config: Config, command: str, *, capturing: bool = False, arguments: Mapping[str, Any] | None = None
+) -> RightsCheck:
     """Return what compares the rights of a command, as `chatbridge acls` prints them, with those that Kafka grants.
 
-    With `capturing` only those without which nothing can be captured.
+    With `capturing` only those without which nothing can be captured; `arguments` as in `capturing_topics_of`, None: as
+    the files are at each look.
     """
     kafka, needed = config.kafka, needed_rights(config, command, all_outputs=command not in OUTPUT_READERS)
     if capturing:
         stored = names_of(config).stored
         needed = [right for right in needed if right.name != stored]
-    return RightsCheck(kafka.bootstrap_servers, partial(kafka_arguments, config), needed)
+    client = partial(kafka_arguments, config) if arguments is None else lambda: arguments
+    return RightsCheck(kafka.bootstrap_servers, client, needed)
 
 
 def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Right]:
@@ -209,9 +216,11 @@ def needed_rights(config: Config, command: str, *, all_outputs: bool) -> list[Ri
     )
 
 
-def access_probe_of(config: Config, command: str, *, capturing: bool = False) -> AccessProbe:
-    """Return what finds out why a command cannot do its work on Kafka; `capturing` as in `rights_check_of`."""
-    return AccessProbe(probe_of(config), rights_check_of(config, command, capturing=capturing))
+def access_probe_of(
+    config: Config, command: str, *, capturing: bool = False, arguments: Mapping[str, Any] | None = None
+) -> AccessProbe:
+    """Return what finds out why a command cannot do its work on Kafka; the options are those of `rights_check_of`."""
+    return AccessProbe(probe_of(config), rights_check_of(config, command, capturing=capturing, arguments=arguments))
 
 
 async def explained(config: Config, command: str, work: Coroutine[Any, Any, _Result]) -> _Result:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from bridge.adapters.kafka.connection_codes import CONNECTION_CODES
-from bridge.adapters.kafka.topic_codes import CLEANUP_POLICY, TOPIC_CODES
+from bridge.adapters.kafka.topic_codes import CLEANUP_POLICY, PARTITIONS_DIFFER, PARTITIONS_RISING, TOPIC_CODES
 from bridge.capture.readiness_codes import READINESS_CODES, WARNING_CODES
 from bridge.sources.ucs.feeder_codes import UCS_CODES
 
-REASON_CODES: Final = (*READINESS_CODES, *CONNECTION_CODES, CLEANUP_POLICY, *UCS_CODES)
+REASON_CODES: Final = (
+    *READINESS_CODES,
+    *CONNECTION_CODES,
+    *(CLEANUP_POLICY, PARTITIONS_DIFFER, PARTITIONS_RISING),
+    *UCS_CODES,
+)
 """Codes that a reason not to be ready can have: the closed set of the metric's label."""
 
 ADVICE_CODES: Final = READINESS_CODES | CONNECTION_CODES | TOPIC_CODES | UCS_CODES | WARNING_CODES

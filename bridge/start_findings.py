@@ -8,6 +8,7 @@ from bridge.capture.log_changes import check_group
 from bridge.capture.partition_numbers import check_former
 from bridge.capture.retention import closed_retention
 from bridge.capture.stored_marker import stored_marker
+from bridge.errors import LeaderMissing
 from bridge.facts import ClosedRetentionExtended
 from bridge.output_topics import names_by_output
 
@@ -26,15 +27,23 @@ async def check_first_marker(
 ) -> None:
     """Compare the settings with the first marker that any shard has: one without chats may have none yet.
 
-    Raises CheckpointsOfOthers when it is of another group, or goes by numbers of partitions that are not set.
+    A partition without a leader is passed over: shards that can be captured do not wait for it. Raises LeaderMissing
+    only if no other one has a marker; CheckpointsOfOthers when it is of another group, or goes by numbers of partitions
+    that are not set.
     """
-    former = config.kafka.partitions_before
+    former, leaderless = config.kafka.partitions_before, None
     for partition in range(partitions):
-        marker = await stored_marker(logs(partition), writers)
+        try:
+            marker = await stored_marker(logs(partition), writers)
+        except LeaderMissing as error:
+            leaderless = error
+            continue
         if marker is not None:
             check_group(marker.facts, config.kafka.group)
             check_former(marker.numbers, former, partitions)
             return
+    if leaderless is not None:
+        raise leaderless
     check_former((), former, partitions)
 
 

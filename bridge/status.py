@@ -13,7 +13,9 @@ from bridge.capture.chat import OVER as STORED_AS_OVER
 from bridge.capture.chat import STORED as KNOWN_AS_STORED
 from bridge.capture.readiness_codes import (
     COMMIT_SLOW,
+    DRAINING,
     JOINS_PAUSED,
+    NO_PARTITIONS,
     OUTPUT_UNKNOWN,
     PREPARING,
     SERVER_UNREACHABLE,
@@ -77,6 +79,8 @@ class TopicReports(Protocol):
         """What should not stay as it is."""
 
 
+_NOT_OF_KAFKA = frozenset({DRAINING, NO_PARTITIONS, SERVER_UNREACHABLE, SERVER_UNSTABLE})
+"""Codes of reasons that may last, and that nobody looks for in the connection to Kafka."""
 _SLOW_SECONDS = 5.0
 _STUCK_SECONDS = 30.0
 _JOINS_PAUSED = Problem(JOINS_PAUSED, "no chat is joined: an administrator paused joins (PUT /v1/admin/joins)")
@@ -142,6 +146,10 @@ class WorkerStatus:
         if not reasons or cause is None or cause.problem in reasons:
             return reasons
         return [cause.problem, *reasons]
+
+    def may_lack_kafka(self) -> bool:
+        """Return whether it may be Kafka for which the worker is not ready: then why is looked for."""
+        return any(reason.code not in _NOT_OF_KAFKA for reason in self._reasons())
 
     def warnings(self) -> list[Problem]:
         """Return what should not stay as it is, although the worker goes on with it."""

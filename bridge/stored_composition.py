@@ -13,7 +13,7 @@ from bridge.capture.stored_door import StoredDoor
 from bridge.capture.stored_reader import StoredReader
 from bridge.capture.stored_settings import StoredSettings
 from bridge.errors import EnvironmentFault, Problem, TopicMismatch
-from bridge.factories import kafka_arguments, names_of, stored_topic_of
+from bridge.factories import names_of, stored_topic_of
 from bridge.topic_watch import TopicWatch
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class StoredComposition:
     ) -> None:
         """Nothing connects before `run`; `partitions` returns their number, once the topics are prepared."""
         self._config = config
+        self._kafka = kafka
         self._sources = sources
         self._topics = topics
         self._partitions = partitions
@@ -102,7 +103,7 @@ class StoredComposition:
     @property
     def _manager(self) -> TopicManager:
         topic = stored_topic_of(self._config, self._partitions())
-        return TopicManager(self._config.kafka.bootstrap_servers, kafka_arguments(self._config), [topic])
+        return TopicManager(self._kafka.bootstrap_servers, self._kafka.client, [topic])
 
     def _partitions_differ(self, plan: TopicPlan) -> Problem | None:
         partitions, former = self._partitions(), self._config.kafka.partitions_before

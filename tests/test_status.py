@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from bridge.adapters.kafka.connection_causes import Cause
 from bridge.adapters.kafka.connection_codes import KAFKA_SILENT
 from bridge.adapters.kafka.topic_plan import TopicPlan
-from bridge.capture.readiness_codes import JOINS_PAUSED, OUTPUT_UNKNOWN, SERVER_UNREACHABLE, SERVER_UNSTABLE
-from bridge.errors import Problem
+from bridge.capture.readiness_codes import (
+    JOINS_PAUSED,
+    NO_PARTITIONS,
+    OUTPUT_UNKNOWN,
+    SERVER_UNREACHABLE,
+    SERVER_UNSTABLE,
+)
+from bridge.errors import KafkaUnavailable, Problem
 from bridge.reason_codes import REASON_CODES
 from bridge.status import WorkerStatus
 from bridge.telemetry import Telemetry
@@ -141,6 +147,14 @@ def test_the_cause_of_a_failed_connection_is_the_first_reason_and_none_of_its_ow
     assert [reason.code for reason in status.readiness()] == [KAFKA_SILENT, SERVER_UNSTABLE]
     assert str(cause) == status.readiness()[0].detail
     assert status_of(Telemetry(), cause=cause).readiness() == []
+
+
+def test_the_connection_to_kafka_is_not_suspected_of_what_is_about_servers_or_a_spare_worker() -> None:
+    spare = [Problem(NO_PARTITIONS, "no partitions assigned")]
+    assert not status_of(Telemetry(), {"chat-a:4800": 4}, topics=topics_found(reasons=spare)).may_lack_kafka()
+    away = [*spare, Problem(KafkaUnavailable.code, "nothing for 20 s")]
+    assert status_of(Telemetry(), topics=topics_found(reasons=away)).may_lack_kafka()
+    assert not status_of(Telemetry(), cause=Cause(KAFKA_SILENT, "no answer", "look")).may_lack_kafka()
 
 
 def test_a_reason_about_topics_is_a_reason_and_a_warning_is_none() -> None:

@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from bridge import logs, meters
 from bridge.archive.repair_codes import REPAIR_CODES
 from bridge.capture.chat_facts import GapRecorded, Quarantined, Redacted
+from bridge.capture.loss_facts import KafkaForgot
+from bridge.capture.shard_keys import KIND as KEYS
 from bridge.connection_watch import KafkaProblemBegan
 from bridge.facts import BatchCommitted, Fact, KafkaErrorMet, TransactionFailed
 from bridge.meters.label_values import STAMP_RESULTS
@@ -215,6 +217,14 @@ def test_errors_of_kafka_are_counted_by_kind_and_lines_of_the_log_by_level(monke
     assert [found["chatbridge_log_lines_total", level] for level in ("debug", "warning", "error")] == [3, 1, 0]
     assert found["chatbridge_redactions_total", "mask"] == 3
     assert len(log.getvalue().splitlines()) == 4
+
+
+def test_a_loss_is_counted_by_topic_and_one_of_keys_too() -> None:
+    told = Telemetry()
+    for kind in ("checkpoints", KEYS, "never heard of"):
+        told.emit(KafkaForgot(shard=0, code="x", kind=kind, topic=kind, offsets=1))
+    found = series(told)
+    assert [found["chatbridge_forgotten_total", kind] for kind in ("checkpoints", "keys", "other")] == [1, 1, 1]
 
 
 def test_each_metric_has_a_unit() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
+from bridge.errors import KafkaUnavailable, TopicMismatch
 from bridge.facts import KafkaErrorMet, ShardNotOpened, TransactionFailed
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _HURRIED_SECONDS: Final = 0.5
 
 
 class Attempts:
-    """One attempt after the other. `begin`, then `opened` if it was, `failed` if it failed, then `pause`.
+    """One attempt after the other. `begin`, then `opened` once it is restored, `failed` if it failed, then `pause`.
 
     `began` is the monotonic time at which the last one began.
     """
@@ -54,14 +55,15 @@ class Attempts:
         self._woken.clear()
 
     def opened(self) -> None:
-        """Note that the writer is open: what fails now is a transaction."""
+        """Note that the shard is restored: what fails now is a transaction."""
         self._opened = True
         self._woken.clear()
 
     def failed(self, error: Exception) -> None:
         """Report the error: by the class of the client's error, which is more specific than the bridge's own."""
         name = type(error.__cause__ or error).__name__
-        self._telemetry.emit(KafkaErrorMet(error=name))
+        if isinstance(error, KafkaUnavailable | TopicMismatch):  # else what fails is a key, or a checkpoint
+            self._telemetry.emit(KafkaErrorMet(error=name))
         if self._opened:
             self._telemetry.emit(TransactionFailed(shard=self._partition, error=name))
         elif name != self._told:  # once, not every ten seconds of an outage

@@ -121,7 +121,7 @@ class StoredLog(Protocol):
         """Connect."""
 
     async def look(self, partitions: Collection[int]) -> Mapping[int, LogMark]:
-        """Return where the logs of partitions are now; one that does not exist is left out."""
+        """Return where the logs of partitions are now; one that does not exist, or has no leader, is left out."""
 
     async def fetch(self, offsets: Mapping[int, int], full: Collection[int]) -> Sequence[ConsumedRecord]:
         """Wait for committed records, at most about a second: of each partition from an offset on; not of `full` ones.

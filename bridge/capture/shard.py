@@ -163,7 +163,8 @@ class Shard:
     @property
     def problems(self) -> list[Problem]:
         """Why the shard is not as it should be; empty when it is."""
-        return [*([self.problem] if self.problem else []), *self._recovery.problems(), *self._stored.problems]
+        own = [self.problem] if self.problem else []
+        return list(dict.fromkeys([*own, *self._recovery.problems(), *self._stored.problems]))
 
     def oldest_uncommitted(self, now: float) -> float:
         """Return the age in seconds of the oldest input that is not committed; 0.0 when there is none."""
@@ -223,7 +224,6 @@ class Shard:
             try:
                 await self._check_assignment()  # opening fences whoever holds the shard
                 await writer.open()
-                self._attempts.opened()
                 self._probes.proved(self._clock.monotonic())
                 await self._restore(writer)
                 self.problem = None
@@ -293,6 +293,7 @@ class Shard:
     async def _restore(self, writer: TransactionalWriter) -> None:
         """Restore the chats, fold again what is not committed, and make the source follow the chats of the store."""
         repair = await self._transactions.restore(writer, self._recovery, since=self._attempts.began)
+        self._attempts.opened()
         self._overtaken |= self._transactions.overtaken
         self._place.expect(repair.next_announcement)
         if self._inbox.held or repair.due:
@@ -328,7 +329,7 @@ class Shard:
         try:
             repair = await self._recovery.look(self.store, self._place.next)
         except KafkaUnavailable:
-            return  # transactions tell what is wrong, if it lasts
+            return  # it is among the problems until the next look
         self._place.expect(repair.next_announcement)
         if repair.due:
             await self._commit(writer, repair.inputs, mark=True)

@@ -27,7 +27,7 @@ from bridge.capture.record_comparison import Rebuilt, RecordComparison
 from bridge.capture.shard_growth import ShardGrowth
 from bridge.capture.shard_keys import KIND as KEYS
 from bridge.capture.tree_recovery import recovered_tree
-from bridge.errors import Problem, TopicMissing, UnreadableAnnouncement
+from bridge.errors import AccessDenied, KafkaUnavailable, Problem, TopicMissing, UnreadableAnnouncement
 from bridge.records.shard_facts import ShardFacts
 
 if TYPE_CHECKING:
@@ -43,19 +43,13 @@ if TYPE_CHECKING:
 
 _TOLD_SECONDS: Final = 30.0
 """How long a loss that is repaired stays among the reasons of /readyz: longer than the interval of its readers."""
-_CODES: Final = {
-    "checkpoints": codes.CHECKPOINTS_LOST,
-    "events": codes.EVENTS_LOST,
-    "sessions": codes.SESSIONS_LOST,
-    "announcements": codes.ANNOUNCEMENTS_LOST,
-    KEYS: codes.KEYS_LOST,
-}
-_DETAILS: Final = {
-    "checkpoints": "lost checkpoints; what is in memory is written again",
-    "events": "lost events; open chats get a GAP",
-    "sessions": "lost session records, certificates among them",
-    "announcements": "lost announcements; what is there is read again",
-    KEYS: "lost keys; those in memory are written again, what was sealed with others cannot be opened",
+_AGAIN_SECONDS: Final = 5.0
+_LOSSES: Final = {
+    "checkpoints": (codes.CHECKPOINTS_LOST, "lost checkpoints; what is in memory is written again"),
+    "events": (codes.EVENTS_LOST, "lost events; open chats get a GAP"),
+    "sessions": (codes.SESSIONS_LOST, "lost session records, certificates among them"),
+    "announcements": (codes.ANNOUNCEMENTS_LOST, "lost announcements; what is there is read again"),
+    KEYS: (codes.KEYS_LOST, "lost keys; those in memory are written again, what others have sealed cannot be opened"),
 }
 
 
@@ -211,7 +205,13 @@ class ShardRecovery:
 
     async def look(self, store: SessionStore, next_announcement: int) -> Repair:
         """Look at the logs while the shard runs. Raises KafkaUnavailable; PartitionsRaised: open it again."""
-        now = await self._look()
+        try:
+            now = await self._look()
+        except KafkaUnavailable as error:
+            self._lasting = [error.problem]  # transactions, which would tell it, do not write to all of these logs
+            if not isinstance(error, AccessDenied):  # of which the broker logs each
+                self._look_at = min(self._look_at, self._clock.monotonic() + _AGAIN_SECONDS)
+            raise
         self._growth.check(now)
         before = store.numbers.shard
         found = {} if before is None else changes(before.logs, now)
@@ -261,8 +261,8 @@ class ShardRecovery:
     def _forgot(self, kind: str, offsets: int, code: str = "", detail: str = "") -> None:
         name = self._logs.names[kind]
         kind = kind.partition(":")[0]  # whichever output it is of
-        code = code or _CODES[kind]
-        problem = Problem(code, f"{name} {detail or _DETAILS[kind]}")
+        usual, text = _LOSSES[kind]
+        code, problem = code or usual, Problem(code or usual, f"{name} {detail or text}")
         self._told = [one for one in self._told if one[1] != problem]
         self._told.append((self._clock.monotonic() + _TOLD_SECONDS, problem))
         self._telemetry.emit(KafkaForgot(shard=self._partition, code=code, kind=kind, topic=name, offsets=offsets))

@@ -15,10 +15,10 @@ from bridge.capture.stored_facts import StoredPlaceGone, StoredTopicUnread
 from bridge.capture.stored_inputs import ErasureRequested, StoredPlace, StoredRefused
 from bridge.capture.stored_reading import inputs_of
 from bridge.capture.stored_texts import StoredText, StoredTextParts
-from bridge.errors import AccessDenied, EnvironmentFault, Problem, TopicMismatch, TopicMissing
+from bridge.errors import AccessDenied, EnvironmentFault, KafkaUnavailable, Problem, TopicMismatch, TopicMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from bridge.backoff import Backoff
     from bridge.capture.consumer_ports import ConsumedRecord, StoredLog
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS: Final = 60.0
 """How often is asked whether the topic is still the same one."""
+_LEFT_OUT_SECONDS: Final = 5.0
+"""How often while a partition of it cannot be read."""
 _REFUSED_SECONDS: Final = 60.0
 """Time to the next attempt when somebody has to change something first: a denial is in the broker's log each time."""
 _SHORT: Final = 16 * 1024
@@ -169,14 +171,23 @@ class StoredReader:
         while self._readings:
             now, wanted = self._clock.monotonic(), frozenset(self._readings.values())
             if not wanted <= asked or now >= look_at:
-                look_at, asked = now + _LOOK_SECONDS, wanted
-                there = await self._look(log)
-            self.problem = None
+                asked, there = wanted, await self._look(log)
+                left_out = sorted({one.partition for one in wanted if one.live} - there)
+                self._left_out(left_out)
+                look_at = now + (_LEFT_OUT_SECONDS if left_out else _LOOK_SECONDS)
             self._backoff.reset()
             read = {partition: one for partition, one in self._readings.items() if one.begun and partition in there}
             full = [partition for partition, one in read.items() if one.paused]
             fetched = await log.fetch({partition: one.offset for partition, one in read.items()}, full)
             await self._take(fetched, read)
+
+    def _left_out(self, partitions: Sequence[int]) -> None:
+        if not partitions:
+            self.problem = None
+            return
+        numbers = ", ".join(map(str, partitions))
+        text = f"partitions of {self._topic} that are not there, or have no leader: {numbers}"
+        self._failed(Problem(KafkaUnavailable.code, text))
 
     async def _look(self, log: StoredLog) -> frozenset[int]:
         logs = await log.look(tuple(self._readings))

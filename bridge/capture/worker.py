@@ -88,6 +88,7 @@ class Worker:
         self._rest_until: dict[int, float] = {}
         self._draining = False
         self._joined = False
+        self._refused = False
         self._hand_over: HandOver | None = None
         self.problem: Problem | None = Problem(WAITING_FOR_PARTITIONS, "waiting for partitions")
 
@@ -117,8 +118,11 @@ class Worker:
 
     @property
     def kafka_answers(self) -> bool:
-        """Whether a broker has answered the reader of announcements, and not too long ago."""
-        return self._announcements is not None and self._announcements.answered
+        """Whether a broker has answered the reader of announcements, and not too long ago.
+
+        That it refused something was an answer, while the next reader is waited for.
+        """
+        return self._refused or (self._announcements is not None and self._announcements.answered)
 
     # --- running -------------------------------------------------------------------------------------------------
 
@@ -129,7 +133,7 @@ class Worker:
         """
         while not self._draining:
             self._announcements = consumer = self._make_announcements()
-            taken = abandoned = False
+            taken = abandoned = self._refused = False
             try:
                 self._joined = False
                 await consumer.start(self._assigned)
@@ -142,6 +146,7 @@ class Worker:
                     await self._restart_crashed(consumer)
             except BridgeError as error:
                 taken = isinstance(error, PlaceTaken)
+                self._refused = isinstance(error, KafkaUnavailable) and error.answered
                 if not self._draining:  # `drain` has left the group
                     self.problem = error.problem
                     cause = error.__cause__ if isinstance(error, KafkaUnavailable) else None
@@ -296,10 +301,11 @@ class Worker:
     async def _restart_crashed(self, consumer: Announcements) -> None:
         """Restart shards whose tasks ended because of a defect. A fenced one waits for the next assignment."""
         now = self._clock.monotonic()
-        ended = [one for one, run in self._runs.items() if run.task.done() and not run.shard.fenced]
-        for partition in ended:
-            self._report_crash(self._runs[partition])
-            if now < self._rest_until.get(partition, 0.0):
+        ended = [(one, run) for one, run in self._runs.items() if run.task.done() and not run.shard.fenced]
+        for partition, crashed in ended:
+            self._report_crash(crashed)
+            revoked = self._runs.get(partition) is not crashed  # while announcements were read again for another one
+            if revoked or now < self._rest_until.get(partition, 0.0):
                 continue
             self._rest_until[partition] = now + _CRASH_SECONDS
             # P2: announcements that it had read and not committed are lost with it; its successor reads them again.

@@ -25,7 +25,7 @@ KINDS: Final = (
 )
 VERDICTS: Final = entries.VERDICTS
 COVERAGE_STEPS: Final = ("announced", "joined", "complete")
-FORGETTABLE: Final = ("checkpoints", "events", "sessions", "announcements")
+FORGETTABLE: Final = ("checkpoints", "events", "sessions", "announcements", "keys")
 """Kinds of topics of which a loss is recognised."""
 
 TASK_KINDS: Final = (
@@ -127,6 +127,7 @@ _CAUSES_OF_KAFKA_ERRORS: Final[Mapping[str, tuple[str, ...]]] = {
     "transaction": (
         *("ProducerFenced", "InvalidProducerEpoch", "InvalidTxnState", "InvalidProducerIdMapping", "ShardFenced"),
         *("OutOfOrderSequenceNumber", "ConcurrentTransactions", "OperationNotAttempted", "DuplicateSequenceNumber"),
+        *("TransactionHeldUp", "TransactionNotMarked"),
     ),
     "topic": (
         *("UnknownTopicOrPartitionError", "InvalidTopicError", "TopicMissing", "TopicMismatch"),

@@ -11,6 +11,7 @@ from bridge.adapters.kafka.required_topics import TopicShape
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.topic_plan import TopicState, compare
 from bridge.errors import TopicMismatch, TopicUnusable
+from bridge.reason_codes import REASON_CODES
 from tests.support.wanted_topics import wanted
 
 SHAPE = TopicShape(
@@ -131,6 +132,7 @@ def test_topics_with_different_numbers_of_partitions_are_refused() -> None:
     with pytest.raises(TopicMismatch, match=r"events\.v1 has 4 partitions") as caught:
         compare(TOPICS, found("events", partitions=4)).check()
     assert caught.value.code == "PARTITIONS_DIFFER"
+    assert caught.value.code in REASON_CODES  # of a worker that runs
     assert not caught.value.retryable
     assert "kafka.topic_prefix" in caught.value.next_step
 
@@ -141,6 +143,7 @@ def test_topics_that_are_being_raised_from_a_number_that_is_named_are_waited_for
     with pytest.raises(TopicUnusable) as refused:
         plan.check()
     assert (refused.value.code, refused.value.retryable) == ("PARTITIONS_RISING", True)
+    assert refused.value.code in REASON_CODES  # of a start that waits
     assert compare(TOPICS, found("events", partitions=6), former=(6,)).reasons
 
 

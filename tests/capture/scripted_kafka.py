@@ -292,8 +292,8 @@ class ScriptedAnnouncements:
 
     @property
     def answered(self) -> bool:
-        """Answer whatever is asked."""
-        return True
+        """Answer whatever is asked, as long as it is open."""
+        return self in self._kafka.open and not self._kafka.away
 
     async def reread(self, partition: int) -> None:
         await self._kafka.call()

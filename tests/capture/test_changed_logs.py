@@ -14,6 +14,7 @@ from bridge.capture.inbox import Announced
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard_recovery import ShardRecovery
 from bridge.capture.stored_chats import StoredShard
+from bridge.errors import AccessDenied, KafkaUnavailable
 from bridge.records.shard_facts import LogMark, ShardFacts
 from bridge.transcript.updates import JoinRefused, Verdict
 from tests.capture.hand_fed_shard import hand_fed_shard, until
@@ -42,15 +43,18 @@ LAST = "0000LAST00000001"
 class ChangingLogs:
     """Logs that hold the records of `there`, and after them `aborted` offsets of transactions without a commit.
 
-    `made` counts how often each topic was made again.
+    `made` counts how often each topic was made again; a look at them fails with `refusal`.
     """
 
     there: dict[str, list[bytes]]
     aborted: int = 0
     made: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, 0))
+    refusal: KafkaUnavailable | None = None
     names = NAMES
 
     async def look(self) -> Logs:
+        if self.refusal is not None:
+            raise self.refusal
         return {
             kind: LogMark(b"%d" % self.made[kind], 0, len(self.there.get(kind, ())) + self.aborted)
             for kind in self.names
@@ -208,3 +212,21 @@ def test_shards_that_are_opened_together_look_again_at_moments_of_their_own() ->
     asyncio.run(opened())
     assert len({round(rest) for rest in rests}) == len(rests)
     assert all(15.0 <= rest <= 30.0 for rest in rests)
+
+
+@pytest.mark.parametrize(("refusal", "rest"), [(KafkaUnavailable("no leader"), 5.0), (AccessDenied("denied"), 30.0)])
+def test_why_a_look_failed_is_a_problem_until_the_next_one(refusal: KafkaUnavailable, rest: float) -> None:
+    logs = ChangingLogs({})
+    shard, store = recovery(logs), SessionStore(3, settings())
+
+    async def scene() -> None:
+        await shard.before_opening()
+        logs.refusal = refusal
+        with pytest.raises(KafkaUnavailable):
+            await shard.look(store, 0)
+        assert (shard.problems(), shard.rest()) == ([refusal.problem], rest)
+        logs.refusal = None
+        await shard.look(store, 0)
+        assert (shard.problems(), shard.rest()) == ([], 30.0)
+
+    play(scene())

@@ -87,3 +87,23 @@ def test_a_member_that_joins_and_may_not_read_does_so_less_and_less_often(monkey
             assert 10 < len(engine.kafka.members) <= MOST
 
     play(scene())
+
+
+def test_kafka_answers_while_it_denies_something_and_does_not_while_it_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    denial = Denial()
+    monkeypatch.setattr(ScriptedAnnouncements, "fetch", denial.replacing(ScriptedAnnouncements.fetch))
+
+    async def scene() -> None:
+        async with VirtualEngine(A) as engine:
+            worker = await engine.start(0)
+            answers = []
+            for _ in range(DENIED_SECONDS):
+                await asyncio.sleep(1)
+                answers.append(worker.kafka_answers)
+            assert all(answers)
+            denial.denies, engine.kafka.away = False, True
+            engine.kafka.members[-1].break_down()
+            await asyncio.sleep(MOST)
+            assert not worker.kafka_answers
+
+    play(scene())

@@ -148,6 +148,30 @@ def test_a_defect_on_the_way_out_is_raised_after_every_shard_has_ended(
     play(scene())
 
 
+def test_a_crashed_shard_that_is_revoked_while_another_one_is_restarted_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene() -> None:
+        kafka = ScriptedKafka(VirtualClock())
+        worker, run = await running(kafka)
+        [member], again = kafka.members, []
+
+        async def rebalanced_meanwhile(partition: int) -> None:
+            again.append(partition)
+            await member.rebalance(0)
+
+        monkeypatch.setattr(member, "reread", rebalanced_meanwhile)
+        for source in kafka.sources:
+            source.fails(ZeroDivisionError())
+        await asyncio.sleep(15)
+        assert crashes(kafka) == ["ZeroDivisionError"] * 2
+        assert again == [0]
+        assert (worker.problems(), [shard.partition for shard in worker.shards]) == ([], [0])
+        await closed(kafka, worker, run)
+
+    play(scene())
+
+
 def test_a_guarded_run_raises_the_first_defect_only() -> None:
     async def scene() -> None:
         guard = GuardedRun()

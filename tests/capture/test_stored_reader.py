@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from bridge.capture.stored_inputs import StoredInput
+    from bridge.errors import Problem
 
 TOPIC_ID = "01" * 16
 
@@ -275,5 +276,29 @@ def test_a_topic_that_is_made_again_is_read_from_its_beginning() -> None:
             await until(lambda: zero.chats() == [1, 2])
             assert zero.inputs[-1].place == StoredPlace(1, "02" * 16)
             assert facts.count(StoredPlaceGone) == 1
+
+    play(scene())
+
+
+def test_a_partition_without_a_leader_is_told_and_the_others_are_read() -> None:
+    async def scene() -> None:
+        topic, facts = ScriptedStoredTopic(records={0: [], 1: []}), RecordedFacts()
+        lost = topic.records.pop(1)  # left out, as a partition without a leader is
+        async with reading(topic, facts) as reader:
+            zero, one = Taken(), Taken()
+            reader.begin(0, None, zero)
+            reader.begin(1, None, one)
+            await asyncio.sleep(120)
+            assert reader.problem is not None
+            assert reader.problem.detail.endswith("have no leader: 1")
+            assert (facts.count(StoredTopicUnread), len(topic.made)) == (1, 1)
+            topic.write(0, text(1))
+            await until(lambda: zero.chats() == [1])
+            topic.records[1] = lost
+            topic.write(1, text(11))
+            await asyncio.sleep(6)
+            assert one.chats() == [11]
+            problem: Problem | None = reader.problem
+            assert problem is None
 
     play(scene())

@@ -140,6 +140,11 @@ def test_topics_have_a_line_each_and_one_when_they_do_not_fit_together() -> None
     for in_sync, expected in ((3, "OK"), (2, "REPLICAS_BEHIND"), (1, "WRITES_REFUSED")):
         found[NAMES.events] = replace(events, in_sync=in_sync)
         assert told(topic_results(topics, found, create=True))[0][1] == expected
+    found[NAMES.events] = replace(events, replicas=1, in_sync=1, leaderless=(0, 2))
+    leaderless, warned, *_ = topic_results(topics, found, create=True)
+    assert (leaderless.state, leaderless.code) == (CheckState.FAILED, "NO_LEADER")
+    assert "0, 2" in leaderless.detail
+    assert warned.code == "ONE_REPLICA"  # and no line says that it is ok
     found[NAMES.events] = TopicState(3, 1, {**events.config, "max.message.bytes": "1000", "retention.ms": "1"})
     codes = {line.code for line in topic_results(topics, found, create=True)}
     assert codes == {"OK", "RECORD_LIMIT_LOW", "ONE_REPLICA", "RETENTION_SHORTER"}

@@ -146,6 +146,38 @@ def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
         running.finish()
 
 
+@pytest.mark.timeout(200)
+def test_a_partition_of_announcements_without_a_leader_is_a_reason_and_chats_are_captured(
+    cluster: SecuredCluster, tmp_path: Path
+) -> None:
+    partitions, lost = 3, 2
+    environment = environment_on(cluster, tmp_path, kafka__partitions=partitions, **SHORT_KAFKA_TIMEOUTS)
+    numbers = [node.number for node in cluster.nodes]
+    everywhere, one_each = [numbers] * partitions, [[number] for number in numbers]
+    for kind in ("announcements", "events", "sessions", "quarantine", "checkpoints"):
+        places = one_each if kind == "announcements" else everywhere
+        config = {"cleanup.policy": "compact" if kind == "checkpoints" else "delete"}
+        create(
+            environment.broker, NewTopic(environment.topic(kind), partitions, replica_assignment=places, config=config)
+        )
+    with capturing_bridge(environment, count=15) as running:
+        before = running.sequences()
+        assert set(before) == set(range(partitions))
+        cluster.nodes[lost].kill()
+        said = f"KAFKA_UNAVAILABLE: shard {lost}: cannot look at the logs of a shard: partition {lost} of "
+        running.wait_unready(f"{said}{environment.topic('announcements')} has no leader", seconds=40)
+        before = running.sequences()
+
+        def moved() -> set[int]:
+            return {shard for shard, sequence in running.sequences().items() if sequence > before[shard] + 20}
+
+        wait_for(lambda: moved() == set(before), 60, lambda: f"only {moved()} of {set(before)} are captured")
+        wait_for(lambda: running.shards_with("KAFKA_UNAVAILABLE") == {lost}, 30, lambda: str(reasons(running.bridge)))
+        cluster.nodes[lost].restart()
+        running.wait_recovered(60)
+        running.finish()
+
+
 def test_a_transaction_that_the_broker_gave_up_is_done_again(secured_broker: SecuredBroker, tmp_path: Path) -> None:
     with capturing_bridge(
         environment_on(secured_broker, tmp_path, **SHORT_KAFKA_TIMEOUTS, kafka__partitions=1)

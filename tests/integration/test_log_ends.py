@@ -49,7 +49,7 @@ def test_the_leaders_of_several_topics_are_known_before_their_offsets_are_asked_
         client = AIOKafkaClient(bootstrap_servers=broker)
         await client.bootstrap()
         try:
-            asked = asyncio.gather(*(know_leaders(client, [topic]) for topic in topics))
+            asked = asyncio.gather(*(know_leaders(client, [at]) for at in places))
             await asked  # at once: also the topic that is added while the first answer is on its way
             assert all(client.cluster.leader_for_partition(at) is not None for at in places)
             assert await log_bounds(client, places, _failed) == (dict.fromkeys(places, 0), dict.fromkeys(places, 0))

@@ -108,7 +108,7 @@ def test_more_than_one_fetch_is_read_in_order_and_what_was_deleted_is_passed_ove
                 await producer.send_and_wait(at.topic, value, b"%d" % number, partition=1)
             async with questions.use() as asked:
                 client = admin_client(asked)
-                await know_leaders(client, [at.topic])
+                await know_leaders(client, [at])
                 assert await read(client, at, 0, 11) == list(enumerate(values))
                 await asyncio.to_thread(alter, broker, at.topic, "cleanup.policy", "compact,delete")
                 await admin.delete_records({at: RecordsToDelete(before_offset=7)})
@@ -136,7 +136,7 @@ def test_what_never_comes_and_what_is_damaged_is_an_error(broker: str, monkeypat
             await producer.send_and_wait(at.topic, b"0", partition=1)
             async with questions.use() as admin:
                 client = admin_client(admin)
-                await know_leaders(client, [at.topic])
+                await know_leaders(client, [at])
                 with pytest.raises(KafkaUnavailable, match="beyond offset 1 within"):
                     await read(client, at, 0, 5, seconds=0.5)
                 monkeypatch.setattr(partition_reading, "fetched", damaged)

@@ -192,10 +192,12 @@ def test_topics_that_others_make_are_waited_for_and_so_is_a_cleanup_policy_that_
         asked = missed(bridge)
         while missed(bridge) < asked + 2:  # while it looks again, it goes on saying what it waits for
             assert any("TOPIC_MISSING" in one for one in reasons(bridge))
+        assert bridge.metric("chatbridge_kafka_up") == 1  # it says that there are none
         for kind in KINDS:
             make(environment, kind, cleanup_policy="delete")
         policy = f"CLEANUP_POLICY: {environment.topic('checkpoints')} has cleanup.policy=delete, required: compact"
         wait_for(lambda: any(policy in one for one in reasons(bridge)), 30, lambda: str(reasons(bridge)))
+        assert bridge.metric("chatbridge_kafka_up") == 1
         alter(environment.broker, environment.topic("checkpoints"), "cleanup.policy", "compact")
         bridge.wait_ready()
         assert bridge.terminate() == 0

@@ -54,7 +54,7 @@ async def read_batches(consumer: AIOKafkaConsumer, at: TopicPartition, start: in
     comes for SECONDS.
     """
     client = consumer_client(consumer)
-    await know_leaders(client, [at.topic])
+    await know_leaders(client, [at])
     end = await high_watermark(client, at)
     position, deadline = max(start, await log_start(client, at)), time.monotonic() + SECONDS
     while position < end:

@@ -16,15 +16,17 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
+from aiokafka import TopicPartition
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    LeaderNotAvailableError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
 
 from bridge.adapters.kafka.aiokafka_internals import close_bootstrap_connection
-from bridge.errors import AccessDenied, KafkaUnavailable
+from bridge.errors import AccessDenied, KafkaUnavailable, LeaderMissing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -47,12 +49,16 @@ def unavailable(message: str, *, next_step: str = "") -> Translate:
     """Return a `Translate` that raises KafkaUnavailable with `message` and the name of the error's class.
 
     AccessDenied, which is one, where Kafka denies something: `access_probe` finds out which right is missing.
+    LeaderMissing, which is one, too, for a partition without a leader that the error names.
     """
 
     def translate(error: Exception) -> NoReturn:
         denied = next((what for kind, what in _DENIED.items() if isinstance(error, kind)), None)
         if denied is not None:
             raise AccessDenied(f"{message}: Kafka denies access to {denied}", next_step=_GRANT) from error
+        if isinstance(error, LeaderNotAvailableError) and error.args and isinstance(error.args[0], TopicPartition):
+            at = error.args[0]
+            raise LeaderMissing(f"{message}: partition {at.partition} of {at.topic} has no leader") from error
         raise KafkaUnavailable(f"{message}: {type(error).__name__}", next_step=next_step) from error
 
     return translate

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.record.memory_records import MemoryRecords
 
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.log_ends import UNCOMMITTED, answered, high_watermark, know_leaders
+from bridge.adapters.kafka.log_ends import UNCOMMITTED, answered, ask_for_leaders, high_watermark
 from bridge.adapters.kafka.partition_reading import fetched
 from bridge.errors import AccessDenied, KafkaUnavailable
 from bridge.records.checkpoint_keys import is_claim_key
@@ -37,7 +37,7 @@ async def read_claims(
     `client` is started. Returns what `ClaimTopic.read` does. Raises AccessDenied.
     """
     async with time_limit(_SECONDS, "Kafka did not answer who leads the partitions"):
-        await call(know_leaders(client, [topic]), _failed)
+        await call(ask_for_leaders(client, [topic]), _failed)
     reads = [_read(client, TopicPartition(topic, partition), offset) for partition, offset in since.items()]
     found = dict(zip(since, await asyncio.gather(*reads, return_exceptions=True), strict=True))
     for one in found.values():

@@ -50,7 +50,7 @@ async def log_ages(
     try:
         async with time_limit(_ANSWER_SECONDS, "Kafka did not answer how old the records are"):
             await call(consumer.start(), _failed)
-            await call(know_leaders(consumer_client(consumer), {at.topic for at in places}), _failed)
+            await call(know_leaders(consumer_client(consumer), places), _failed)
             answers = asyncio.gather(
                 consumer.beginning_offsets(places),
                 consumer.end_offsets(places),

@@ -11,10 +11,11 @@ from aiokafka.protocol.offset import OffsetRequest
 
 from bridge.adapters.kafka.aiokafka_internals import ask_for_topics, unauthorized_topics
 from bridge.adapters.kafka.calls import call
+from bridge.adapters.kafka.topic_ids import NO_LEADER
 from bridge.errors import AccessDenied, KafkaUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
     from typing import TypeVar
 
     from aiokafka.client import AIOKafkaClient
@@ -28,17 +29,37 @@ COMMITTED: Final = 1
 _NO_REPLICA: Final = -1
 _LATEST: Final = -1
 _EARLIEST: Final = -2
-_NO_LEADER: Final = -1
 _STABLE_SECONDS: Final = 0.05
+_LEADER_SECONDS: Final = 1.0
+"""For which a partition may have no leader: another replica is made its leader in less, if there is one."""
 _AGAIN_SECONDS: Final = 0.1
 
 
-async def know_leaders(client: AIOKafkaClient, topics: Iterable[str]) -> None:
+async def ask_for_leaders(client: AIOKafkaClient, topics: Iterable[str]) -> None:
     """Have a started client ask now who leads the partitions of these topics. Raises KafkaError.
 
     It may know that from long ago: a deposed leader that does not know it yet would tell an old end.
     """
     await ask_for_topics(client, topics)
+
+
+async def without_leader(client: AIOKafkaClient, places: Collection[TopicPartition]) -> list[TopicPartition]:
+    """Have a started client ask who leads these partitions; return those that nobody has led for a second."""
+    now = asyncio.get_running_loop().time
+    await ask_for_leaders(client, {at.topic for at in places})
+    end = now() + _LEADER_SECONDS
+    while found := [at for at in places if client.cluster.leader_for_partition(at) == NO_LEADER]:
+        if now() >= end:
+            break
+        await asyncio.sleep(_AGAIN_SECONDS)
+        await client.force_metadata_update()
+    return found
+
+
+async def know_leaders(client: AIOKafkaClient, places: Collection[TopicPartition]) -> None:
+    """Do so before leaders are asked. Raises LeaderNotAvailableError, with the partition, if one has none."""
+    if found := await without_leader(client, places):
+        raise LeaderNotAvailableError(found[0])
 
 
 def leader_of(client: AIOKafkaClient, at: TopicPartition) -> int:
@@ -49,7 +70,7 @@ def leader_of(client: AIOKafkaClient, at: TopicPartition) -> int:
     if at.topic in unauthorized_topics(client):
         raise TopicAuthorizationFailedError(at.topic)
     leader: int | None = client.cluster.leader_for_partition(at)
-    if leader is None or leader == _NO_LEADER:
+    if leader is None or leader == NO_LEADER:
         raise LeaderNotAvailableError(at)
     return leader
 
@@ -70,17 +91,16 @@ async def answered(client: AIOKafkaClient, ask: Callable[[], Awaitable[_Result]]
 
 
 async def log_bounds(
-    client: AIOKafkaClient, places: Iterable[TopicPartition], translate: Translate
+    client: AIOKafkaClient, places: Collection[TopicPartition], translate: Translate
 ) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
     """Return where partitions begin, and their last stable offsets; who leads them now is asked first.
 
     The caller limits the time. Raises what `translate` raises.
     """
-    asked = list(places)
-    await call(know_leaders(client, {at.topic for at in asked}), translate)
+    await call(know_leaders(client, places), translate)
     starts, ends = await asyncio.gather(
-        answered(client, lambda: _offsets(client, asked, _EARLIEST, UNCOMMITTED), translate),
-        answered(client, lambda: _offsets(client, asked, _LATEST, COMMITTED), translate),
+        answered(client, lambda: _offsets(client, places, _EARLIEST, UNCOMMITTED), translate),
+        answered(client, lambda: _offsets(client, places, _LATEST, COMMITTED), translate),
     )
     return starts, ends
 

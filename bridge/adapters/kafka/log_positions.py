@@ -75,7 +75,7 @@ class KafkaShardLogs:
             }
             if not there:
                 return {}
-            starts, ends = await log_bounds(client, there.values(), _failed)
+            starts, ends = await log_bounds(client, list(there.values()), _failed)
         return {
             kind: LogMark(topics[at.topic].topic_id, starts[at], ends[at], topics[at.topic].partitions)
             for kind, at in there.items()
@@ -90,7 +90,7 @@ class KafkaShardLogs:
             self._questions.use() as admin,
         ):
             client = admin_client(admin)
-            await call(know_leaders(client, [at.topic]), _failed)
+            await call(know_leaders(client, [at]), _failed)
             end = await answered(client, lambda: high_watermark(client, at), _failed)
             return await stable_end(client, at, end, _failed)
 
@@ -114,7 +114,7 @@ class KafkaShardLogs:
         async with self._questions.use() as admin:
             client = admin_client(admin)
             async with time_limit(_ANSWER_SECONDS, "Kafka did not answer who leads the partitions"):
-                await call(know_leaders(client, [at.topic]), _failed)
+                await call(know_leaders(client, [at]), _failed)
             async for records in committed_records(client, at, start, end, seconds=seconds, translate=_failed):
                 yield records
 

@@ -15,7 +15,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
 )
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.log_ends import log_bounds
+from bridge.adapters.kafka.log_ends import log_bounds, without_leader
 from bridge.adapters.kafka.log_positions import topics_there
 from bridge.adapters.kafka.stopping import stop_consumer
 from bridge.errors import KafkaUnavailable, TopicMissing
@@ -66,7 +66,10 @@ class KafkaStoredLog:
             await call(self._consumer.start(), _failed)
 
     async def look(self, partitions: Collection[int]) -> Mapping[int, LogMark]:
-        """Return where the logs of partitions are now. Raises KafkaUnavailable, AccessDenied, TopicMissing."""
+        """Return where the logs of partitions are now, but for those without a leader.
+
+        Raises KafkaUnavailable, also if none has one, AccessDenied, TopicMissing.
+        """
         async with time_limit(_ANSWER_SECONDS, "Kafka did not answer where stored transcripts lie"):
             client = consumer_client(self._consumer)
             found = (await topics_there(client, [self._topic], self._settings)).get(self._topic)
@@ -75,6 +78,8 @@ class KafkaStoredLog:
             there = [TopicPartition(self._topic, one) for one in partitions if one < found.partitions]
             if not there:
                 return {}
+            leaderless = await call(without_leader(client, there), _failed)
+            there = [at for at in there if at not in leaderless] or there  # without any, that is raised
             starts, ends = await log_bounds(client, there, _failed)
         return {at.partition: LogMark(found.topic_id, starts[at], ends[at], found.partitions) for at in there}
 

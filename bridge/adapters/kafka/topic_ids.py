@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _METADATA: Final = 3
 _VERSION: Final = 12
 _NO_ID: Final = bytes(16)
+NO_LEADER: Final = -1
+"""In place of the broker that leads a partition."""
 
 
 class _Uuid(AbstractType):  # type: ignore[misc]  # aiokafka ships no types
@@ -140,14 +142,15 @@ class TopicDescription(NamedTuple):
     """One topic as the broker describes it to this client.
 
     `code`: Kafka's error code, 0 when it exists and may be described. `replicas` are those of the partition with the
-    fewest, `in_sync` likewise those that have all records. `operations`: bit n is set when the client may do the
-    operation with Kafka's AclOperation code n.
+    fewest, `in_sync` likewise those that have all records, `leaderless` the partitions without a leader. `operations`:
+    bit n is set when the client may do the operation with Kafka's AclOperation code n.
     """
 
     code: int
     partitions: int
     replicas: int
     in_sync: int
+    leaderless: tuple[int, ...]
     operations: int
 
 
@@ -159,6 +162,7 @@ def described_topics(response: Any) -> dict[str, TopicDescription]:
             len(partitions),
             min((len(replicas) for _, _, _, _, replicas, *_ in partitions), default=0),
             min((len(in_sync) for _, _, _, _, _, in_sync, *_ in partitions), default=0),
+            tuple(sorted(index for _, index, leader, *_ in partitions if leader == NO_LEADER)),
             operations,
         )
         for code, name, _id, _internal, partitions, operations, _tags in response.topics

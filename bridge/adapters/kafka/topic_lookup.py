@@ -9,7 +9,7 @@ from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartiti
 
 from bridge.adapters.kafka.aiokafka_internals import admin_client
 from bridge.adapters.kafka.calls import call
-from bridge.adapters.kafka.topic_ids import TopicDescription, TopicIdsRequest, described_topics
+from bridge.adapters.kafka.topic_ids import NO_LEADER, TopicDescription, TopicIdsRequest, described_topics
 from bridge.errors import KafkaUnavailable
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ async def look_up(admin: AIOKafkaAdminClient, names: Iterable[str], failed: Tran
                 len(one["partitions"]),
                 min((len(each["replicas"]) for each in one["partitions"]), default=0),
                 min((len(each["isr"]) for each in one["partitions"]), default=0),
+                tuple(each["partition"] for each in one["partitions"] if each["leader"] == NO_LEADER),
                 OPERATIONS_UNKNOWN,
             )
             for one in described

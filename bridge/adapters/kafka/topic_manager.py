@@ -270,7 +270,8 @@ class TopicManager:
         existing = (await self._look_up(admin, self._names)).existing
         configs = await self._configs(admin, existing)
         return {
-            name: TopicState(one.partitions, one.replicas, configs[name], one.in_sync) for name, one in existing.items()
+            name: TopicState(one.partitions, one.replicas, configs[name], one.in_sync, one.leaderless)
+            for name, one in existing.items()
         }
 
     @property

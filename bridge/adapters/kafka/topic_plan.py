@@ -50,13 +50,15 @@ With the broker's own time on every record, the broker refuses no time that a pr
 class TopicState:
     """One topic as it is: `replicas` of the partition with the fewest, and every setting.
 
-    `in_sync`: replicas that have all records, of the partition with the fewest; None: not looked at.
+    `in_sync`: replicas that have all records, of the partition with the fewest; None: not looked at. `leaderless`: the
+    partitions that no broker leads.
     """
 
     partitions: int
     replicas: int
     config: Mapping[str, str]
     in_sync: int | None = None
+    leaderless: tuple[int, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)

@@ -186,7 +186,7 @@ class KafkaTransactionalWriter:
             async with self._questions.use() as admin:
                 client = admin_client(admin)
                 async with self._time_limit():
-                    await self._call(know_leaders(client, [at.topic]))
+                    await self._call(know_leaders(client, [at]))
                     end = await stable_end(client, at, least, self._translate)
                     highest = await answered(client, lambda: high_watermark(client, at), self._translate)
                 self.read_all = end >= highest

@@ -17,6 +17,7 @@ TRANSACTIONS_UNTOLD: Final = "TRANSACTIONS_UNTOLD"
 CERTIFICATE_ENDS_SOON: Final = "CERTIFICATE_ENDS_SOON"
 CERTIFICATE_ENDED: Final = "CERTIFICATE_ENDED"
 NO_CERTIFICATE: Final = "NO_CERTIFICATE"
+NO_LEADER: Final = "NO_LEADER"
 REPLICAS_BEHIND: Final = "REPLICAS_BEHIND"
 WRITES_REFUSED: Final = "WRITES_REFUSED"
 SIZE_LIMIT_FIRST: Final = "SIZE_LIMIT_FIRST"
@@ -68,6 +69,10 @@ DOCTOR_CODES: Final = {
     CERTIFICATE_ENDS_SOON: ("A certificate ends within three weeks.", "Renew it; files are read again by themselves."),
     CERTIFICATE_ENDED: ("A certificate has ended.", "Renew it; files are read again by themselves."),
     NO_CERTIFICATE: ("No certificate was shown where TLS is expected.", "Check the address, and that it uses TLS."),
+    NO_LEADER: (
+        "No broker leads a partition of a topic: its shard waits, or takes no new chats.",
+        "Bring back a broker that has a replica of it.",
+    ),
     REPLICAS_BEHIND: (
         "A partition has replicas that lack records: a broker is down, slow or full.",
         "Look at the brokers; replicas catch up by themselves.",

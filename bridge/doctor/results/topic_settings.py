@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.kafka.topic_codes import PARTITIONS_DIFFER, PARTITIONS_RISING, TOPIC_CODES
 from bridge.adapters.kafka.topic_plan import IN_SYNC, RECORD_LIMIT, RETENTION, compare
 from bridge.doctor.results.check_result import failed, ok, warning
-from bridge.doctor.results.doctor_codes import REPLICAS_BEHIND, WRITES_REFUSED
+from bridge.doctor.results.doctor_codes import NO_LEADER, REPLICAS_BEHIND, WRITES_REFUSED
 from bridge.errors import TopicMismatch, TopicMissing
 
 if TYPE_CHECKING:
@@ -58,15 +58,24 @@ def _of(topic: Topic, state: TopicState | None, *, create: bool, chosen: bool) -
             text = "does not exist, and kafka.manage_topics is never"
             yield failed(topic.name, missing.code, text, missing.next_step)
         return
+    yield from _led(topic.name, state)
     yield from _in_sync(topic.name, state)
     plan = compare([topic], {topic.name: state}, chosen=chosen)
     if plan.reasons:
         yield from (failed(topic.name, one.code, one.detail, _step(one)) for one in plan.reasons)
         return
     yield from (warning(topic.name, one.code, one.detail, _step(one)) for one in plan.warnings)
-    if not plan.warnings and (state.in_sync is None or state.in_sync >= state.replicas):
+    behind = state.in_sync is not None and state.in_sync < state.replicas
+    if not (plan.warnings or behind or state.leaderless):
         shown = ", ".join(f"{name}={state.config[name]}" for name in _SHOWN if name in state.config)
         yield ok(topic.name, f"{state.partitions} partitions, {state.replicas} replicas, {shown}")
+
+
+def _led(name: str, state: TopicState) -> Iterator[CheckResult]:
+    """Tell partitions without a leader: the last replica that was in sync stays in sync when its broker goes."""
+    if state.leaderless:
+        text = f"partitions without a leader, so neither read nor written: {', '.join(map(str, state.leaderless))}"
+        yield failed(name, NO_LEADER, text, "bring back a broker with a replica of each that was in sync")
 
 
 def _in_sync(name: str, state: TopicState) -> Iterator[CheckResult]:
