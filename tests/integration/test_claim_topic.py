@@ -19,6 +19,7 @@ from bridge.adapters.kafka.claim_topic import KafkaClaims
 from bridge.adapters.kafka.kept_client import KeptClient
 from bridge.records.checkpoint_keys import claim_key
 from tests.integration.test_transactional_writer import play
+from tests.support.kafka_connections import connections_made
 from tests.support.kafka_tools import alter
 
 if TYPE_CHECKING:
@@ -112,13 +113,7 @@ def test_who_is_fenced_commits_nothing_more_and_its_open_transaction_is_aborted(
 def test_how_many_connections_are_made_does_not_grow_with_the_shards_that_are_taken(
     broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect, made = aiokafka.client.create_conn, list[str]()
-
-    async def counted(*args: object, **settings: object) -> object:
-        made.append(str(settings["client_id"]))
-        return await connect(*args, **settings)
-
-    monkeypatch.setattr(aiokafka.client, "create_conn", counted)
+    made = connections_made(monkeypatch)
 
     async def scenario(settings: KafkaConnection) -> None:
         claims = KafkaClaims(settings)

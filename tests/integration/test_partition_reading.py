@@ -8,7 +8,6 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import aiokafka.client
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -24,6 +23,7 @@ from bridge.adapters.kafka.partition_reading import Fetched, committed_records
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.errors import KafkaUnavailable
 from tests.integration.test_transactional_writer import play
+from tests.support.kafka_connections import connections_made
 from tests.support.kafka_tools import alter
 
 if TYPE_CHECKING:
@@ -152,13 +152,7 @@ def test_what_never_comes_and_what_is_damaged_is_an_error(broker: str, monkeypat
 def test_shards_that_are_opened_together_ask_and_read_with_the_same_connections(
     broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect, made = aiokafka.client.create_conn, list[str]()
-
-    async def counted(*args: object, **settings: object) -> object:
-        made.append(str(settings["client_id"]))
-        return await connect(*args, **settings)
-
-    monkeypatch.setattr(aiokafka.client, "create_conn", counted)
+    made = connections_made(monkeypatch)
 
     async def scenario(settings: KafkaConnection) -> None:
         questions, topics = asking_client(settings), (settings.topics.events, settings.topics.checkpoints)

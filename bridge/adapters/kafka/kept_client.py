@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _IDLE_SECONDS: Final = 5.0
 _START_SECONDS: Final = 10.0
-_REQUEST_MS: Final = 10_000
+_REQUEST_MS: Final = 30_000
+"""Who asks has shorter limits; this one is for what is read over a slow network."""
 _not_asked: Final = unavailable("Kafka cannot be asked")
 
 

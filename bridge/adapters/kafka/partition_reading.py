@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.calls import Translate
 
 _WAIT_MS: Final = 100
-_FETCH_BYTES: Final = 4 * 1024 * 1024
+_FETCH_BYTES: Final = 1024 * 1024
+"""All shards of a worker may fetch at once, one answer after the other: each has to come within a request time-out."""
 _WITH_REPLICA: Final = 11
 """Version of Fetch from which on an answer names a replica between the aborted transactions and the records."""
 
