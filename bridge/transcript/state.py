@@ -167,8 +167,7 @@ class SlowMemory:
     def away(self, told: int, since: int, code: str) -> None:
         """Note that nobody watches the chat from `since` (ms since 1970 UTC) on; `told` is the highest id so far."""
         if self.joined:
-            self.holes.lost_sight(told, since)
-            self.watching.lost(since * 1000, code)
+            self.holes.lost_sight(told, self.watching.lost(since * 1000, code) // 1000)
             self.changes += 1
 
     def given_up(self, at: int) -> None:

@@ -96,11 +96,12 @@ class Watching:
         else:
             self._set(replace(watch, unwatched_more=watch.unwatched_more + 1))
 
-    def lost(self, since: int, code: str) -> None:
-        """Begin an interval; one that is not over yet goes on."""
+    def lost(self, since: int, code: str) -> int:
+        """Begin an interval; one that is not over yet goes on. Return when it begins, or `since` if that is later."""
         if self.away is None:
             self.away = Unwatched(since, None, code)
             self.changes += 1
+        return max(since, self.away.since)
 
     def given_up(self, at: int) -> None:
         """Take note that nobody will watch the chat any more, as of `at`."""
@@ -109,7 +110,8 @@ class Watching:
             self.changes += 1
 
     def _not_told(self, at: int) -> Unwatched:
-        return Unwatched(at if self.seen_at is None else self.seen_at, None, NOT_TOLD)
+        """Return an interval that is found `at`; what waited is older than the checkpoints written meanwhile."""
+        return Unwatched(at if self.seen_at is None else min(at, self.seen_at), None, NOT_TOLD)
 
     def told(self, event: ChatEvent, parties: Parties) -> None:
         """Take note of an event that may end the chat, or of one that shows that no former event did."""

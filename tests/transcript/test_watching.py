@@ -72,6 +72,19 @@ def test_a_chat_that_is_given_up_is_unwatched_from_then_on_and_one_that_was_neve
     assert chat.certificate(over=False).unwatched == [Unwatched(800_000, None, NOT_TOLD)]
 
 
+def test_what_waited_longer_than_a_checkpoint_took_began_when_it_was_seen_and_gaps_begin_with_their_interval() -> None:
+    chat = fresh()
+    chat.apply(history(joined(1)))
+    chat.checkpointed(800_000)
+    chat.end(Problem(gap_codes.OUT_OF_REACH, "no"), 600_000)
+    assert chat.certificate(over=False).unwatched == [Unwatched(600_000, None, NOT_TOLD)]
+    chat.away(500, link_codes.RESET)
+    chat.apply(history(joined(1), said(3)))
+    told = chat.certificate()
+    assert told.unwatched == [Unwatched(600_000, 1_000_000, NOT_TOLD)]
+    assert [one.since for one in told.gaps if one.code == gap_codes.NOT_IN_REPLAY] == [600]
+
+
 def test_of_many_intervals_the_first_are_listed_and_the_others_counted() -> None:
     chat = fresh()
     for number in range(MAX_INTERVALS + 4):
