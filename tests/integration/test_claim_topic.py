@@ -12,7 +12,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import ProducerFenced
 
-from bridge.adapters.kafka import kept_client
 from bridge.adapters.kafka.aiokafka_internals import admin_client, open_transports
 from bridge.adapters.kafka.calls import unavailable
 from bridge.adapters.kafka.claim_topic import KafkaClaims
@@ -135,12 +134,10 @@ def test_how_many_connections_are_made_does_not_grow_with_the_shards_that_are_ta
 
 
 def test_a_kept_client_ends_when_it_was_not_used_for_some_time_or_is_dropped_and_not_used(
-    broker: str, monkeypatch: pytest.MonkeyPatch
+    broker: str,
 ) -> None:
-    monkeypatch.setattr(kept_client, "_IDLE_SECONDS", 0.3)
-
     async def scenario(settings: KafkaConnection) -> None:
-        kept = KeptClient(settings, "kept", 10_000, _failed)
+        kept = KeptClient(settings, "kept", 10_000, _failed, idle_seconds=0.3)
 
         async def answers() -> aiokafka.client.AIOKafkaClient:
             async with kept.use() as admin:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 5.0
-"""Claims are seldom written: the producer ends when there were none for so long."""
+"""Claims are seldom written and read: the clients end when there was nothing for so long."""
 _REQUEST_MS: Final = 10_000
 _write_failed: Final = unavailable("cannot write a claim")
 _read_failed: Final = unavailable("cannot read claims, or fence")
@@ -39,7 +39,7 @@ class KafkaClaims:
         """Nothing connects before the first call."""
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
-        self._client = KeptClient(settings, "claims", _REQUEST_MS, _read_failed)
+        self._client = KeptClient(settings, "claims", _REQUEST_MS, _read_failed, idle_seconds=_IDLE_SECONDS)
         self._starting = asyncio.Lock()
         self._writes = 0
         self._closings = Closings("release a producer of claims")

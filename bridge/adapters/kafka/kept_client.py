@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from bridge.adapters.kafka.calls import Translate
     from bridge.adapters.kafka.connection import KafkaConnection
 
-_IDLE_SECONDS: Final = 5.0
+_ASKED_SECONDS: Final = 1.0
+"""How long the client of `asking_client` outlasts a question: what it knows of brokers may be wrong after some time."""
 _START_SECONDS: Final = 10.0
 _REQUEST_MS: Final = 30_000
 """Who asks has shorter limits; this one is for what is read over a slow network."""
@@ -42,12 +43,18 @@ class KeptClient:
     A client of its own for each question would connect twice for it: once to any broker, and once to the one asked.
     """
 
-    def __init__(self, settings: KafkaConnection, name: str, request_ms: int, failed: Translate) -> None:
-        """Nothing connects before `use`. `name` ends the client id, after the group; `failed` is for its start."""
+    def __init__(
+        self, settings: KafkaConnection, name: str, request_ms: int, failed: Translate, *, idle_seconds: float
+    ) -> None:
+        """Nothing connects before `use`. `name` ends the client id, after the group; `failed` is for its start.
+
+        `idle_seconds`: how long it outlasts its last use.
+        """
         self._settings = settings
         self._name = name
         self._request_ms = request_ms
         self._failed = failed
+        self._idle_seconds = idle_seconds
         self._kept: _StartedClient | None = None
         self._starting = asyncio.Lock()
         self._closings = Closings("release a client")
@@ -86,7 +93,7 @@ class KeptClient:
         if kept.idle is not None:
             kept.idle.cancel()
         if kept is self._kept:
-            kept.idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._drop_unused, kept)
+            kept.idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._drop_unused, kept)
         else:
             self._closings.begin(stop_admin(kept.admin))
 
@@ -119,4 +126,4 @@ class KeptClient:
 
 def asking_client(settings: KafkaConnection) -> KeptClient:
     """Return the client by which the shards of a process ask about their topics, and read them when they are opened."""
-    return KeptClient(settings, "questions", _REQUEST_MS, _not_asked)
+    return KeptClient(settings, "questions", _REQUEST_MS, _not_asked, idle_seconds=_ASKED_SECONDS)
