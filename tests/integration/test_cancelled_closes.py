@@ -20,15 +20,11 @@ from bridge.capture.ports import Batch
 from bridge.errors import KafkaUnavailable
 from bridge.sandbox import LocalBroker
 from tests.integration.test_transactional_writer import prepared, record, settings_for, writer_of
-from tests.support.cancellation import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from bridge.adapters.kafka.connection import KafkaConnection
-
-_STRIDE = 13
-"""A cycle of a client has hundreds of suspensions; every thirteenth of them is enough for each of its steps."""
 
 
 def sockets() -> set[str]:
@@ -203,31 +199,3 @@ def test_a_reader_and_an_admin_client_that_are_cancelled_during_an_outage_leave_
         return act
 
     while_paused(pausable, prepare)
-
-
-def test_a_writer_that_is_cancelled_at_any_step_leaves_nothing(pausable: LocalBroker) -> None:
-    async def cycle(settings: KafkaConnection) -> None:
-        writer = writer_of(settings, 0)
-        try:
-            await writer.open()
-            await writer.checkpoints()
-            await writer.commit(Batch([record(settings.topics.events, 0, 1)], announcement_offset=1))
-            await writer.refresh_limits()
-        finally:
-            await writer.close()
-
-    async def scenario() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(ignore_unretrieved_batches)
-        settings = await prepared(settings_for(pausable.bootstrap_servers))
-        tasks, before = asyncio.all_tasks(), sockets()
-        at, hit = 1, True
-        while hit:
-            attempt = Attempt(at, 0)
-            attempt.watch(loop)
-            await attempt.outcome(cycle(settings), seconds=2)
-            at, hit = at + _STRIDE, attempt.hit
-            await nothing_stays(tasks, before)
-        assert at > 10 * _STRIDE
-
-    asyncio.run(scenario())
