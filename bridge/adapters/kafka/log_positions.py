@@ -6,7 +6,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from aiokafka import TopicPartition
-from aiokafka.errors import TopicAuthorizationFailedError, for_code
+from aiokafka.client import CoordinationType
+from aiokafka.errors import NoError, TopicAuthorizationFailedError, for_code
+from aiokafka.protocol.commit import OffsetFetchRequest
 
 from bridge.adapters.kafka.aiokafka_internals import admin_client, ask_no_more
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
@@ -95,15 +97,17 @@ class KafkaShardLogs:
             return await stable_end(client, at, end, _failed)
 
     async def committed(self) -> int:
-        """Return the group's offset of the partition of announcements; 0 when it has committed none."""
+        """Return the group's offset of the partition of announcements; 0 when it has committed none.
+
+        Raises KafkaUnavailable, also when the coordinator does not know it yet; AccessDenied.
+        """
         settings = self._settings
         at = TopicPartition(settings.topics.announcements, self._partition)
         async with (
             time_limit(_ANSWER_SECONDS, "the group's coordinator did not answer"),
             self._questions.use() as admin,
         ):
-            found = await call(admin.list_consumer_group_offsets(settings.group, partitions=[at]), _failed)
-        return max(found[at].offset, 0) if at in found else 0
+            return max(await call(_group_offset(admin_client(admin), settings.group, at), _failed), 0)
 
     async def read(self, kind: str, start: int, end: int) -> AsyncIterator[Sequence[StoredRecord]]:
         """Yield what is committed between two offsets, in order. The time limit applies between two fetches."""
@@ -117,6 +121,22 @@ class KafkaShardLogs:
                 await call(know_leaders(client, [at]), _failed)
             async for records in committed_records(client, at, start, end, seconds=seconds, translate=_failed):
                 yield records
+
+
+async def _group_offset(client: AIOKafkaClient, group: str, at: TopicPartition) -> int:
+    """Return the offset that a group has committed of a partition, -1 for none. Raises the KafkaError of an answer.
+
+    aiokafka's admin client does not look at the code of the whole answer, which then has no partition: as if there were
+    no offset.
+    """
+    coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
+    response = await client.send(coordinator, OffsetFetchRequest(group, [(at.topic, [at.partition])]))
+    if (error := for_code(response.error_code)) is not NoError:
+        raise error(group)
+    [(_, [(_, offset, _, code)])] = response.topics
+    if (error := for_code(code)) is not NoError:
+        raise error(at.topic)
+    return int(offset)
 
 
 async def topics_there(
