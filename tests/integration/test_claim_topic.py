@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import ProducerFenced
 
-from bridge.adapters.kafka.aiokafka_internals import admin_client, open_transports
+from bridge.adapters.kafka.aiokafka_internals import open_transports
 from bridge.adapters.kafka.calls import unavailable
 from bridge.adapters.kafka.claim_topic import KafkaClaims
 from bridge.adapters.kafka.kept_client import KeptClient
@@ -140,19 +140,17 @@ def test_a_kept_client_ends_when_it_was_not_used_for_some_time_or_is_dropped_and
         kept = KeptClient(settings, "kept", 10_000, _failed, idle_seconds=0.3)
 
         async def answers() -> aiokafka.client.AIOKafkaClient:
-            async with kept.use() as admin:
-                await admin_client(admin).fetch_all_metadata()
-                return admin_client(admin)
+            async with kept.use() as client:
+                await client.fetch_all_metadata()
+                return client
 
         try:
-            async with kept.use() as admin:
-                first = admin_client(admin)
+            async with kept.use() as first:
                 assert await answers() is first
                 await asyncio.sleep(0.6)  # longer than a client is kept that nobody uses
                 assert await answers() is first
                 kept.drop()
-                async with kept.use() as other:
-                    second = admin_client(other)
+                async with kept.use() as second:
                     await second.fetch_all_metadata()
                     assert second is not first
                 await first.fetch_all_metadata()

@@ -91,11 +91,8 @@ def test_an_offset_that_the_coordinator_does_not_tell_is_not_taken_for_none_at_a
 ) -> None:
     async def scenario(settings: KafkaConnection) -> None:
         questions, topic = asking_client(settings), settings.topics.announcements
-        logs, send, answers = (
-            KafkaShardLogs(settings, questions, 1),
-            AIOKafkaClient.send,
-            list[OffsetFetchResponse_v3](),
-        )
+        logs, send = KafkaShardLogs(settings, questions, 1), AIOKafkaClient.send
+        answers: list[OffsetFetchResponse_v3] = []
 
         async def scripted(client: AIOKafkaClient, node: int, request: object, **more: object) -> object:
             if isinstance(request, OffsetFetchRequest) and answers:

@@ -14,7 +14,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from bridge.adapters.kafka import partition_reading
-from bridge.adapters.kafka.aiokafka_internals import admin_client
 from bridge.adapters.kafka.calls import unavailable
 from bridge.adapters.kafka.kept_client import asking_client
 from bridge.adapters.kafka.log_ends import know_leaders, log_bounds
@@ -68,8 +67,7 @@ def test_what_is_committed_between_two_offsets_is_read_and_nothing_else(broker: 
             await send(two, b"4")
             await send(one, b"aborted 5")
             await one.abort_transaction()
-            async with questions.use() as admin:
-                client = admin_client(admin)
+            async with questions.use() as client:
                 while (await log_bounds(client, [at], _failed))[1][at] < 4:  # noqa: ASYNC110 - of Kafka
                     await asyncio.sleep(0.01)
                 starts, ends = await log_bounds(client, [at], _failed)
@@ -106,8 +104,7 @@ def test_more_than_one_fetch_is_read_in_order_and_what_was_deleted_is_passed_ove
         try:
             for number, value in enumerate(values):
                 await producer.send_and_wait(at.topic, value, b"%d" % number, partition=1)
-            async with questions.use() as asked:
-                client = admin_client(asked)
+            async with questions.use() as client:
                 await know_leaders(client, [at])
                 assert await read(client, at, 0, 11) == list(enumerate(values))
                 await asyncio.to_thread(alter, broker, at.topic, "cleanup.policy", "compact,delete")
@@ -134,8 +131,7 @@ def test_what_never_comes_and_what_is_damaged_is_an_error(broker: str, monkeypat
         await producer.start()
         try:
             await producer.send_and_wait(at.topic, b"0", partition=1)
-            async with questions.use() as admin:
-                client = admin_client(admin)
+            async with questions.use() as client:
                 await know_leaders(client, [at])
                 with pytest.raises(KafkaUnavailable, match="beyond offset 1 within"):
                     await read(client, at, 0, 5, seconds=0.5)

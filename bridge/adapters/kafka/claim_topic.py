@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaProducer
 
-from bridge.adapters.kafka.aiokafka_internals import admin_client
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.claim_reading import read_claims
 from bridge.adapters.kafka.kept_client import KeptClient
@@ -106,8 +105,8 @@ class KafkaClaims:
 
     async def read(self, since: Mapping[int, int]) -> Mapping[int, tuple[Sequence[ClaimRecord], int]]:
         """Read from these offsets to the high watermarks, so also beyond transactions that are open."""
-        async with self._client.use() as admin:
-            found = await read_claims(admin_client(admin), self._settings.topics.checkpoints, since)
+        async with self._client.use() as client:
+            found = await read_claims(client, self._settings.topics.checkpoints, since)
             if len(found) < len(since):
                 self._client.drop()
             return found
@@ -121,9 +120,8 @@ class KafkaClaims:
         seconds = self._settings.transaction_timeout
         async with (
             time_limit(seconds, "Kafka did not fence a former holder in time"),
-            self._client.use() as admin,
+            self._client.use() as client,
         ):
-            client = admin_client(admin)
             await answered_or(
                 lambda found: found.aborted or (found.committed and found.epoch == abandoned),
                 1,

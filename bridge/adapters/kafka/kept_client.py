@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 
-from bridge.adapters.kafka.aiokafka_internals import admin_client
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
-from bridge.adapters.kafka.stopping import stop_admin
+from bridge.adapters.kafka.stopping import stop_client
 from bridge.closings import Closings
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ _not_asked: Final = unavailable("Kafka cannot be asked")
 class _StartedClient:
     """A client that is started, and how many use it now. `idle` is when it is dropped, if nobody uses it before."""
 
-    admin: AIOKafkaAdminClient
+    client: AIOKafkaClient
     uses: int = 0
     idle: asyncio.TimerHandle | None = None
 
@@ -60,7 +59,7 @@ class KeptClient:
         self._closings = Closings("release a client")
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[AIOKafkaAdminClient]:
+    async def use(self) -> AsyncIterator[AIOKafkaClient]:
         """Give the client, started. Raises what `failed` raises, KafkaUnavailable when no broker answers in time.
 
         If the block fails, the next use has another client: the connections of this one may be dead.
@@ -68,7 +67,7 @@ class KeptClient:
         kept = await self._started()
         kept.uses += 1
         try:
-            yield kept.admin
+            yield kept.client
         except BaseException:
             if kept is self._kept:
                 self._kept = None
@@ -95,7 +94,7 @@ class KeptClient:
         if kept is self._kept:
             kept.idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._drop_unused, kept)
         else:
-            self._closings.begin(stop_admin(kept.admin))
+            self._closings.begin(stop_client(kept.client))
 
     def _drop_unused(self, kept: _StartedClient) -> None:
         if kept is self._kept and not kept.uses:
@@ -105,7 +104,7 @@ class KeptClient:
         async with self._starting:
             if self._kept is None:
                 settings = self._settings
-                admin = AIOKafkaAdminClient(
+                client = AIOKafkaClient(
                     **{
                         "bootstrap_servers": settings.bootstrap_servers,
                         "client_id": f"chatbridge-{settings.group}-{self._name}",
@@ -113,14 +112,14 @@ class KeptClient:
                         **settings.client,
                     }
                 )
-                settings.open_clients.add(admin_client(admin))
+                settings.open_clients.add(client)
                 try:
                     async with time_limit(_START_SECONDS, f"Kafka did not answer within {_START_SECONDS:g} s"):
-                        await call(admin.start(), self._failed)
+                        await call(client.bootstrap(), self._failed)
                 except BaseException:
-                    await stop_admin(admin)
+                    await stop_client(client)
                     raise
-                self._kept = _StartedClient(admin)
+                self._kept = _StartedClient(client)
             return self._kept
 
 

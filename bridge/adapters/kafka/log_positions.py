@@ -10,7 +10,7 @@ from aiokafka.client import CoordinationType
 from aiokafka.errors import NoError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 
-from bridge.adapters.kafka.aiokafka_internals import admin_client, ask_no_more
+from bridge.adapters.kafka.aiokafka_internals import ask_no_more
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.log_ends import answered, high_watermark, know_leaders, log_bounds, stable_end
 from bridge.adapters.kafka.partition_reading import committed_records
@@ -65,9 +65,8 @@ class KafkaShardLogs:
         names = self.names
         async with (
             time_limit(_ANSWER_SECONDS, "Kafka did not answer where the logs end"),
-            self._questions.use() as admin,
+            self._questions.use() as client,
         ):
-            client = admin_client(admin)
             topics = await topics_there(client, list(names.values()), self._settings)
             ask_no_more(client, set(names.values()) - topics.keys())
             there = {
@@ -89,9 +88,8 @@ class KafkaShardLogs:
         seconds = self._settings.transaction_timeout
         async with (
             time_limit(seconds, f"transactions on {at.topic} were not marked within {seconds:g} s"),
-            self._questions.use() as admin,
+            self._questions.use() as client,
         ):
-            client = admin_client(admin)
             await call(know_leaders(client, [at]), _failed)
             end = await answered(client, lambda: high_watermark(client, at), _failed)
             return await stable_end(client, at, end, _failed)
@@ -105,9 +103,9 @@ class KafkaShardLogs:
         at = TopicPartition(settings.topics.announcements, self._partition)
         async with (
             time_limit(_ANSWER_SECONDS, "the group's coordinator did not answer"),
-            self._questions.use() as admin,
+            self._questions.use() as client,
         ):
-            return max(await call(_group_offset(admin_client(admin), settings.group, at), _failed), 0)
+            return max(await call(_group_offset(client, settings.group, at), _failed), 0)
 
     async def read(self, kind: str, start: int, end: int) -> AsyncIterator[Sequence[StoredRecord]]:
         """Yield what is committed between two offsets, in order. The time limit applies between two fetches."""
@@ -115,8 +113,7 @@ class KafkaShardLogs:
             return
         seconds = self._settings.transaction_timeout
         at = TopicPartition(self._names[kind], self._partition)
-        async with self._questions.use() as admin:
-            client = admin_client(admin)
+        async with self._questions.use() as client:
             async with time_limit(_ANSWER_SECONDS, "Kafka did not answer who leads the partitions"):
                 await call(know_leaders(client, [at]), _failed)
             async for records in committed_records(client, at, start, end, seconds=seconds, translate=_failed):

@@ -80,6 +80,11 @@ async def stop_admin(admin: AIOKafkaAdminClient) -> None:
     await _stop(admin.close(), lambda: _end_client(admin_client(admin)))
 
 
+async def stop_client(client: AIOKafkaClient) -> None:
+    """Close a client that nobody but the bridge uses, as `stop_admin` does."""
+    await _stop(client.close(), lambda: _end_client(client))
+
+
 async def _stop(
     stop: Coroutine[Any, Any, None], end: Callable[[], Coroutine[Any, Any, None]], patience: float = _STOP_SECONDS
 ) -> None:

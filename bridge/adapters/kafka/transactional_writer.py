@@ -14,7 +14,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin.config_resource import ConfigResourceType
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     IllegalOperation,
@@ -24,8 +24,9 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
+from aiokafka.protocol.admin import DescribeConfigsRequest
 
-from bridge.adapters.kafka.aiokafka_internals import admin_client, fail_batches_outside_transaction, producer_error
+from bridge.adapters.kafka.aiokafka_internals import fail_batches_outside_transaction, producer_error
 from bridge.adapters.kafka.calls import call, time_limit
 from bridge.adapters.kafka.log_ends import answered, high_watermark, know_leaders, stable_end
 from bridge.adapters.kafka.partition_reading import committed_records
@@ -150,14 +151,13 @@ class KafkaTransactionalWriter:
 
     async def _read_topic_limits(self) -> Mapping[str, int]:
         """Return topic -> max.message.bytes now. Raises TopicMismatch when one is too small for anything."""
-        resources = [
-            ConfigResource(ConfigResourceType.TOPIC, name, {_MAX_MESSAGE_BYTES: None}) for name in self._topics
-        ]
-        async with self._questions.use() as admin:
-            responses = await self._call(admin.describe_configs(resources))
+        request = DescribeConfigsRequest(
+            [(ConfigResourceType.TOPIC, name, [_MAX_MESSAGE_BYTES]) for name in self._topics]
+        )
+        async with self._questions.use() as client:
+            response = await self._call(client.send(client.get_random_node(), request))
         limits = {
             name: int(entry[1])
-            for response in responses
             for _, _, _, name, entries in response.resources
             for entry in entries
             if entry[0] == _MAX_MESSAGE_BYTES
@@ -183,8 +183,7 @@ class KafkaTransactionalWriter:
         found: dict[str, bytes] = {}
         self._reading = True
         try:
-            async with self._questions.use() as admin:
-                client = admin_client(admin)
+            async with self._questions.use() as client:
                 async with self._time_limit():
                     await self._call(know_leaders(client, [at]))
                     end = await stable_end(client, at, least, self._translate)
