@@ -87,6 +87,8 @@ USED = [
     Used("GroupCoordinator", "request_rejoin", MethodType, "join_again: have partitions assigned of which nobody told"),
     Used("GroupCoordinator", "coordinator_id", type(None), "coordinator_known: notice that Kafka does not answer"),
     Used("GroupCoordinator", "_do_rejoin_group", MethodType, "ask_before_joining: another process may be in the place"),
+    Used("GroupCoordinator", "_send_req", MethodType, "notice_untold_offsets: an error is not an offset of 0"),
+    Used("GroupCoordinator", "coordinator_dead", MethodType, "notice_untold_offsets: ask another broker"),
     Used("GroupCoordinator", "_retry_backoff_ms", int, "ask_before_joining: pause between two questions"),
     Used(
         "AIOKafkaClient",
@@ -299,6 +301,6 @@ def test_a_consumers_tasks_run_methods_of_its_coordinator_and_its_fetcher() -> N
 
 def test_bootstrap_keeps_its_connection_in_a_variable_of_the_known_name() -> None:
     source = inspect.getsource(AIOKafkaClient.bootstrap)
-    assert "bootstrap_conn = await create_conn(" in source, "close_bootstrap_connection relies on this name"
+    assert "bootstrap_conn = await create_conn(" in source, "calls.call relies on this name"
     assert AIOKafkaClient.bootstrap.__code__.co_qualname == "AIOKafkaClient.bootstrap"
     assert "bootstrap_conn" in AIOKafkaClient.bootstrap.__code__.co_varnames

@@ -5,18 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import GroupAuthorizationFailedError, GroupLoadInProgressError, TopicAuthorizationFailedError
-from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v3
 
 from bridge.adapters.kafka.calls import unavailable
 from bridge.adapters.kafka.kept_client import asking_client
 from bridge.adapters.kafka.log_ends import know_leaders, log_bounds
 from bridge.adapters.kafka.log_positions import KafkaShardLogs
-from bridge.errors import AccessDenied, KafkaUnavailable
-from tests.integration.test_partition_reading import coordinated
 from tests.integration.test_transactional_writer import play, writer_of
 
 if TYPE_CHECKING:
@@ -81,42 +76,6 @@ def test_the_end_of_a_log_is_told_when_what_was_written_before_is_marked(broker:
             assert await waiting == 2  # the record and its marker
         finally:
             await other.stop()
-            await questions.close()
-
-    play(scenario, broker)
-
-
-def test_an_offset_that_the_coordinator_does_not_tell_is_not_taken_for_none_at_all(
-    broker: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def scenario(settings: KafkaConnection) -> None:
-        questions, topic = asking_client(settings), settings.topics.announcements
-        logs, send = KafkaShardLogs(settings, questions, 1), AIOKafkaClient.send
-        answers: list[OffsetFetchResponse_v3] = []
-
-        async def scripted(client: AIOKafkaClient, node: int, request: object, **more: object) -> object:
-            if isinstance(request, OffsetFetchRequest) and answers:
-                return answers.pop()
-            return await send(client, node, request, **more)
-
-        try:
-            await coordinated(settings)
-            assert await logs.committed() == 0  # the coordinator says that there is none: -1
-            monkeypatch.setattr(AIOKafkaClient, "send", scripted)
-            answers.append(OffsetFetchResponse_v3(0, [(topic, [(1, 7, "", 0)])], 0))
-            assert await logs.committed() == 7
-            denied = [(topic, [(1, -1, "", TopicAuthorizationFailedError.errno)])]
-            for topics, code, error in (
-                ([], GroupLoadInProgressError.errno, KafkaUnavailable),
-                ([], GroupAuthorizationFailedError.errno, AccessDenied),
-                (denied, 0, AccessDenied),
-                ([], 0, KafkaUnavailable),
-            ):
-                answers.append(OffsetFetchResponse_v3(0, topics, code))
-                with pytest.raises(error):
-                    await logs.committed()
-            assert answers == []
-        finally:
             await questions.close()
 
     play(scenario, broker)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from aiokafka.errors import NoError, NotCoordinatorForGroupError, for_code
+from aiokafka.protocol.commit import OffsetFetchRequest
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
-    from types import TracebackType
 
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
     from aiokafka.admin import AIOKafkaAdminClient
@@ -90,6 +92,29 @@ def ask_before_joining(
         return success
 
     coordinator._do_rejoin_group = ask_and_rejoin  # noqa: SLF001
+
+
+def notice_untold_offsets(consumer: AIOKafkaConsumer) -> None:
+    """Make a started consumer that has not joined yet ask again when its coordinator does not tell committed offsets.
+
+    aiokafka looks only at the codes of partitions, of which an answer with an error has none: it would take the group
+    to have committed nothing, and begin at the beginning.
+
+    Relies on `AIOKafkaConsumer._coordinator`, and on `GroupCoordinator._send_req`, by which every request is sent, and
+    whose errors are those of an answer; on `coordinator_dead` and `group_id`.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001
+    send = coordinator._send_req  # noqa: SLF001
+
+    async def send_and_check(request: object) -> object:
+        response = await send(request)
+        if isinstance(request, OffsetFetchRequest) and (error := for_code(response.error_code)) is not NoError:
+            if error is NotCoordinatorForGroupError:
+                coordinator.coordinator_dead()
+            raise error(coordinator.group_id)
+        return response
+
+    coordinator._send_req = send_and_check  # noqa: SLF001
 
 
 def joining_again(consumer: AIOKafkaConsumer) -> bool:
@@ -316,21 +341,6 @@ def read_positions(consumer: AIOKafkaConsumer) -> list[tuple[int, int, int]]:
         for partition, state in states
         if state.has_valid_position and state.highwater is not None
     ]
-
-
-def close_bootstrap_connection(trace: TracebackType | None) -> None:
-    """Close the connection of a client's `bootstrap` that an error with this traceback came through, if there is one.
-
-    `bootstrap` closes it after aiokafka's own errors, but not when it is cancelled; nothing else refers to it then.
-
-    Relies on the variable `bootstrap_conn` of `AIOKafkaClient.bootstrap`.
-    """
-    while trace is not None:
-        if trace.tb_frame.f_code.co_qualname == "AIOKafkaClient.bootstrap":
-            connection = trace.tb_frame.f_locals.get("bootstrap_conn")
-            if connection is not None:
-                connection.close()
-        trace = trace.tb_next
 
 
 def _tasks_of(*owners: object) -> list[asyncio.Task[object]]:

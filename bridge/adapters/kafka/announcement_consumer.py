@@ -25,6 +25,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
     last_answer,
     member_id,
     metadata_task_ended,
+    notice_untold_offsets,
     pause_between_updates,
     read_positions,
     unauthorized_topics,
@@ -109,6 +110,7 @@ class AnnouncementConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # 
             if self._consumer is not consumer:  # `leave` was called meanwhile: what was started since stays otherwise
                 await end_consumer(consumer)
         self._started()
+        notice_untold_offsets(consumer)
         place, group = settings.place, settings.group
         ask_before_joining(consumer, lambda: place.may_join(consumer, group, self._worker_id), place.joined)
         consumer.subscribe([settings.topics.announcements], listener=self)

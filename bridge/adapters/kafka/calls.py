@@ -25,11 +25,11 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from bridge.adapters.kafka.aiokafka_internals import close_bootstrap_connection
 from bridge.errors import AccessDenied, KafkaUnavailable, LeaderMissing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
+    from types import TracebackType
 
 Translate = Callable[[Exception], NoReturn]
 """Takes what aiokafka raised and raises the bridge's error for it, chained to the cause."""
@@ -76,7 +76,7 @@ async def call(awaitable: Awaitable[_Result], translate: Translate) -> _Result:
         with kafka_errors(translate):
             return await awaitable
     except asyncio.CancelledError as cancelled:
-        close_bootstrap_connection(cancelled.__traceback__)
+        _close_bootstrap_connection(cancelled.__traceback__)
         raise
     finally:
         if task is not None and task.cancelling() > before:
@@ -103,3 +103,18 @@ async def time_limit(seconds: float, message: str) -> AsyncIterator[asyncio.Time
         if not limit.expired():  # a time-out of the block itself
             raise
         raise KafkaUnavailable(message) from error
+
+
+def _close_bootstrap_connection(trace: TracebackType | None) -> None:
+    """Close the connection of a client's `bootstrap` that an error with this traceback came through, if there is one.
+
+    `bootstrap` closes it after aiokafka's own errors, but not when it is cancelled; nothing else refers to it then.
+
+    Relies on the variable `bootstrap_conn` of `AIOKafkaClient.bootstrap`.
+    """
+    while trace is not None:
+        if trace.tb_frame.f_code.co_qualname == "AIOKafkaClient.bootstrap":
+            connection = trace.tb_frame.f_locals.get("bootstrap_conn")
+            if connection is not None:
+                connection.close()
+        trace = trace.tb_next
