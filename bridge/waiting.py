@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
 _Result = TypeVar("_Result")
+_Other = TypeVar("_Other")
 
 
 async def uninterrupted(work: Coroutine[Any, Any, _Result]) -> _Result:
@@ -29,6 +30,41 @@ async def all_ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
     not even its `finally`.
     """
     await _wait(tasks, pass_on=True)
+
+
+@overload
+async def together(
+    one: Coroutine[Any, Any, _Result], other: Coroutine[Any, Any, _Other], /
+) -> tuple[_Result, _Other]: ...
+
+
+@overload
+async def together(*work: Coroutine[Any, Any, _Result]) -> tuple[_Result, ...]: ...
+
+
+async def together(*work: Coroutine[Any, Any, Any]) -> tuple[Any, ...]:
+    """Do everything at the same time; return the results in order.
+
+    The first error, or a cancellation of this call, cancels the rest, and is raised once all have ended: after
+    `asyncio.gather` they would go on, on what their caller closes meanwhile. An error is not wrapped in a group.
+    """
+    create = asyncio.get_running_loop().create_task
+    tasks = [create(one) for one in work]
+    try:
+        if tasks:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = [task for task in tasks if _error(task) is not None]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await all_ended(tasks)
+        for task in tasks:
+            _error(task)  # nobody asks for the other errors
+    return tuple([task.result() for task in failed or tasks])
+
+
+def _error(task: asyncio.Task[Any]) -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
 
 
 async def _wait(tasks: Iterable[asyncio.Future[Any]], *, pass_on: bool) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.capture.claims import ClaimList
 from bridge.errors import KafkaUnavailable, ShardFenced
 from bridge.records.checkpoint_keys import claim_key
-from bridge.waiting import all_ended
+from bridge.waiting import all_ended, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -188,7 +188,7 @@ class ShardClaims:
         held.offset = await self._topic.write(partition, held.key, held.claimant)
         shard_id = self._shard_id(partition)
         if renews is None and held.claimant != shard_id:
-            await asyncio.gather(self._fence(shard_id), self._read(claims, held))
+            await together(self._fence(shard_id), self._read(claims, held))
         else:
             await self._read(claims, held)
         if renews is not None and claims.others(held.key)[-1:] != [renews]:
@@ -228,7 +228,7 @@ class ShardClaims:
             raise ShardFenced("another worker has claimed this shard")
 
     async def _fence_each(self, transactional_ids: Iterable[str]) -> None:
-        await asyncio.gather(*map(self._fence, transactional_ids))
+        await together(*map(self._fence, transactional_ids))
 
     async def _fence(self, transactional_id: str) -> None:
         """Fence somebody, with one initialisation for all who ask before it begins."""

@@ -29,6 +29,7 @@ from bridge.doctor.results.process_room import TimesAsked, broker_limit_results
 from bridge.doctor.results.topic_settings import topic_results
 from bridge.doctor.results.topic_sizes import TopicLogs, size_result
 from bridge.errors import AccessDenied, KafkaUnavailable
+from bridge.waiting import together
 from bridge.writer_factory import ids_of_worker
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class KafkaChecks:
         look = self._look()
         places = await look.brokers()
         advertised = _asking(self._config, ",".join(place.address for place in places))
-        causes, releases = await asyncio.gather(factories.probe_of(advertised).causes(), look.releases())
+        causes, releases = await together(factories.probe_of(advertised).causes(), look.releases())
         return broker_results(places, causes, releases)
 
     async def _rights(self) -> Sequence[CheckResult]:
@@ -135,7 +136,7 @@ class KafkaChecks:
         if not states:
             return [not_checked("topics", NOTHING_FOUND, "no topic of this installation exists yet")]
         partitions, now = {name: state.partitions for name, state in states.items()}, time.time()
-        ages, sizes = await asyncio.gather(
+        ages, sizes = await together(
             log_ages(factories.client_of(self._config), partitions, int(now * 1_000)), self._sizes(partitions)
         )
         ordered = [(topic.name, states[topic.name]) for topic in self._wanted if topic.name in states]

@@ -29,6 +29,7 @@ from bridge.adapters.kafka.transaction_requests import DescribeTransactionsReque
 from bridge.adapters.kafka.version_requests import BrokerReleaseRequest, release_of
 from bridge.addresses import joined_address
 from bridge.errors import AccessDenied, KafkaUnavailable
+from bridge.waiting import together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -100,14 +101,14 @@ class ClusterLook:
                 return None
 
         async with self._admin() as admin:
-            found = await asyncio.gather(*(release(admin, each.node) for each in _places(admin)))
+            found = await together(*(release(admin, each.node) for each in _places(admin)))
         return dict(each for each in found if each is not None)
 
     async def log_sizes(self, partitions: Mapping[str, int]) -> Mapping[str, Mapping[int, int]]:
         """Return topic -> partition -> bytes. `partitions` is topic -> number of its partitions."""
         async with self._admin() as admin:
             request = LogSizesRequest(partitions)
-            found = log_sizes(await asyncio.gather(*(_answered(admin, each.node, request) for each in _places(admin))))
+            found = log_sizes(await together(*(_answered(admin, each.node, request) for each in _places(admin))))
         if found is None:
             raise self._denied("Describe")
         return found

@@ -5,7 +5,6 @@ Kafka tells the first record at or after a time, with its own time, to who may d
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,6 +13,7 @@ from bridge.adapters.kafka.aiokafka_internals import consumer_client, pause_betw
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.log_ends import know_leaders
 from bridge.adapters.kafka.stopping import stop_consumer
+from bridge.waiting import together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ async def log_ages(
         async with time_limit(_ANSWER_SECONDS, "Kafka did not answer how old the records are"):
             await call(consumer.start(), _failed)
             await call(know_leaders(consumer_client(consumer), places), _failed)
-            answers = asyncio.gather(
+            answers = together(
                 consumer.beginning_offsets(places),
                 consumer.end_offsets(places),
                 consumer.offsets_for_times(dict.fromkeys(places, 0)),

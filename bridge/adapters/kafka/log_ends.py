@@ -13,6 +13,7 @@ from bridge.adapters.kafka.aiokafka_internals import ask_for_topics, unauthorize
 from bridge.adapters.kafka.calls import call
 from bridge.adapters.kafka.topic_ids import NO_LEADER
 from bridge.errors import AccessDenied, KafkaUnavailable
+from bridge.waiting import together
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -98,7 +99,7 @@ async def log_bounds(
     The caller limits the time. Raises what `translate` raises.
     """
     await call(know_leaders(client, places), translate)
-    starts, ends = await asyncio.gather(
+    starts, ends = await together(
         answered(client, lambda: _offsets(client, places, _EARLIEST, UNCOMMITTED), translate),
         answered(client, lambda: _offsets(client, places, _LATEST, COMMITTED), translate),
     )
@@ -139,7 +140,7 @@ async def _offsets(
     for at in places:
         by_leader.setdefault(leader_of(client, at), {}).setdefault(at.topic, []).append((at.partition, time))
     asked = [_asked(client, leader, list(topics.items()), isolation) for leader, topics in by_leader.items()]
-    return {at: offset for answer in await asyncio.gather(*asked) for at, offset in answer.items()}
+    return {at: offset for answer in await together(*asked) for at, offset in answer.items()}
 
 
 async def _asked(
