@@ -27,11 +27,12 @@ class Closings:
         self._error: BaseException | None = None
 
     def begin(self, closing: Coroutine[Any, Any, None]) -> None:
-        """Begin to close; return at once. The event loop runs between two calls: else an oldest one might not begin."""
+        """Begin to close; return at once."""
         self._collect()
-        self._tasks.append(asyncio.get_running_loop().create_task(closing, name=self._name))
+        loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(closing, name=self._name))
         for task in self._tasks[:-_MOST]:
-            task.cancel()
+            loop.call_soon(task.cancel)  # after its first step: a task that is cancelled before does nothing
 
     async def ended(self) -> None:
         """Wait until all have closed; raise the first error of one. A cancellation is passed on, and raised then."""

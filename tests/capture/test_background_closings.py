@@ -216,3 +216,23 @@ def test_closings_are_ended_by_a_cancellation_of_the_wait_for_them_and_their_fir
         await closings.ended()
 
     play(failing())
+
+
+def test_what_begins_to_close_in_the_same_turn_of_the_loop_is_closed_although_it_is_hurried() -> None:
+    async def scene() -> None:
+        closed: dict[int, float] = {}
+        began = asyncio.get_running_loop().time()
+
+        async def close(number: int) -> None:
+            try:
+                await asyncio.sleep(5)
+            finally:
+                closed[number] = asyncio.get_running_loop().time() - began
+
+        closings = Closings("release 0")
+        for number in range(5):
+            closings.begin(close(number))
+        await closings.ended()
+        assert closed == {0: 0.0, 1: 0.0, 2: 5.0, 3: 5.0, 4: 5.0}
+
+    play(scene())
