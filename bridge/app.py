@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge import __version__, logs
@@ -207,13 +208,12 @@ class _WorkerProcess:
         finally:
             self._reports.stop()
             await _ended(main, *watches)
-            try:
+            async with AsyncExitStack() as ending:
+                ending.push_async_callback(asyncio.to_thread, self._telemetry.close)
+                ending.push_async_callback(self._announcer.close)
+                ending.push_async_callback(self._shard_writers.close)
                 # First: a request that comes later would start the announcer's producer again.
                 await self._stop_listening()
-            finally:
-                await self._shard_writers.close()
-                await self._announcer.close()
-                await asyncio.to_thread(self._telemetry.close)
 
     async def _listen(self) -> None:
         try:

@@ -114,8 +114,7 @@ class ShardWriters:
 
     async def close(self) -> None:
         """Close what all shards share; they have ended."""
-        if self._transactions is not None:
-            await self._transactions.close()
-        else:
-            await self._claims.close()
-        await self._questions.close()
+        try:
+            await (self._transactions or self._claims).close()
+        finally:
+            await self._questions.close()

@@ -277,5 +277,7 @@ class ShardClaims:
         """Fence nobody any more, and close the connections."""
         for fencing in self._open:
             fencing.cancel()
-        await all_ended(self._open)
-        await self._topic.close()
+        try:
+            await all_ended(self._open)
+        finally:
+            await self._topic.close()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.closings import Closings
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, TransactionNotMarked
+from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -86,12 +87,20 @@ class WorkerIds:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.wait([self._opening])
-        for renewal in list(self._renewals.values()):
+        async with contextlib.AsyncExitStack() as ending:
+            ending.push_async_callback(self._producers_closed)
+            ending.push_async_callback(self._end_renewals)
+            if self._opening is not None:
+                self._opening.cancel()
+                await all_ended([self._opening])
+
+    async def _end_renewals(self) -> None:
+        renewals = list(self._renewals.values())
+        for renewal in renewals:
             renewal.cancel()
-            await asyncio.wait([renewal])
+        await all_ended(renewals)
+
+    async def _producers_closed(self) -> None:
         if self._producer is not None:
             self.drop(self._producer)
         await self._closings.ended()

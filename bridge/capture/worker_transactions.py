@@ -21,6 +21,7 @@ fails, and finds out from its checkpoints, which it reads when the id is initial
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -177,11 +178,12 @@ class WorkerTransactions:
 
     async def close(self) -> None:
         """Close the connections. Shards have ended."""
-        if self._task is not None:
-            self._task.cancel()
-            await all_ended([self._task])
-        await self._ids.close()
-        await self._claims.close()
+        async with AsyncExitStack() as ending:
+            ending.push_async_callback(self._claims.close)
+            ending.push_async_callback(self._ids.close)
+            if self._task is not None:
+                self._task.cancel()
+                await all_ended([self._task])
 
     def _renewed(self, shard: int) -> None:
         """Have a batch written that came while the claim of its shard was being renewed, if it is held now."""

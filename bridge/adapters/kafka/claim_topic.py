@@ -133,5 +133,7 @@ class KafkaClaims:
     async def close(self) -> None:
         """Stop the clients, within seconds."""
         self._drop(self._producer)
-        await self._client.close()
-        await self._closings.ended()
+        try:
+            await self._client.close()
+        finally:
+            await self._closings.ended()
