@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 
+from bridge.adapters.kafka.aiokafka_internals import ask_no_more
 from bridge.adapters.kafka.calls import unavailable
 from bridge.adapters.kafka.kept_client import asking_client
 from bridge.adapters.kafka.log_ends import know_leaders, log_bounds
@@ -77,5 +78,25 @@ def test_the_end_of_a_log_is_told_when_what_was_written_before_is_marked(broker:
         finally:
             await other.stop()
             await questions.close()
+
+    play(scenario, broker)
+
+
+def test_a_topic_that_somebody_else_has_not_found_is_asked_for_again(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        at = TopicPartition(settings.topics.events, 1)
+        client = AIOKafkaClient(bootstrap_servers=broker)
+        await client.bootstrap()
+        try:
+            client.set_topics([settings.topics.checkpoints])
+            await know_leaders(client, [at])
+            assert client.cluster.leader_for_partition(at) is not None
+            ask_no_more(client, [at.topic])  # of one who looked before it was created again
+            await client.force_metadata_update()
+            assert client.cluster.leader_for_partition(at) is None
+            async with asyncio.timeout(10):
+                assert await log_bounds(client, [at], _failed) == ({at: 0}, {at: 0})
+        finally:
+            await client.close()
 
     play(scenario, broker)

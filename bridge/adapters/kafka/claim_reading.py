@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from aiokafka import TopicPartition
 from aiokafka.record.memory_records import MemoryRecords
 
+from bridge.adapters.kafka.aiokafka_internals import ask_for_topics
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
-from bridge.adapters.kafka.log_ends import UNCOMMITTED, answered, ask_for_leaders, high_watermark
+from bridge.adapters.kafka.log_ends import UNCOMMITTED, answered, high_watermark
 from bridge.adapters.kafka.partition_reading import fetched
 from bridge.errors import AccessDenied, KafkaUnavailable
 from bridge.records.checkpoint_keys import is_claim_key
@@ -37,7 +38,7 @@ async def read_claims(
     `client` is started. Returns what `ClaimTopic.read` does. Raises AccessDenied.
     """
     async with time_limit(_SECONDS, "Kafka did not answer who leads the partitions"):
-        await call(ask_for_leaders(client, [topic]), _failed)
+        await call(ask_for_topics(client, [topic]), _failed)
     reads = [_read(client, TopicPartition(topic, partition), offset) for partition, offset in since.items()]
     found = dict(zip(since, await asyncio.gather(*reads, return_exceptions=True), strict=True))
     for one in found.values():
@@ -50,9 +51,9 @@ async def _read(client: AIOKafkaClient, at: TopicPartition, position: int) -> tu
     """Raises KafkaUnavailable when there is no answer for seconds."""
     found: list[ClaimRecord] = []
     async with time_limit(_SECONDS, f"Kafka did not answer what partition {at.partition} holds") as limit:
-        end = await answered(client, lambda: high_watermark(client, at), _failed)
+        end = await answered(client, [at], lambda: high_watermark(client, at), _failed)
         while position < end:
-            one = await answered(client, lambda: fetched(client, at, position, UNCOMMITTED), _failed)  # noqa: B023 - awaited
+            one = await answered(client, [at], lambda: fetched(client, at, position, UNCOMMITTED), _failed)  # noqa: B023 - awaited
             records, reached = _claims(one.content, one.position)
             found += records
             if reached > position:

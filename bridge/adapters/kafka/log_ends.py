@@ -36,24 +36,19 @@ _LEADER_SECONDS: Final = 1.0
 _AGAIN_SECONDS: Final = 0.1
 
 
-async def ask_for_leaders(client: AIOKafkaClient, topics: Iterable[str]) -> None:
-    """Have a started client ask now who leads the partitions of these topics. Raises KafkaError.
+async def without_leader(client: AIOKafkaClient, places: Collection[TopicPartition]) -> list[TopicPartition]:
+    """Have a started client ask who leads these partitions; return those that nobody has led for a second.
 
     It may know that from long ago: a deposed leader that does not know it yet would tell an old end.
     """
-    await ask_for_topics(client, topics)
-
-
-async def without_leader(client: AIOKafkaClient, places: Collection[TopicPartition]) -> list[TopicPartition]:
-    """Have a started client ask who leads these partitions; return those that nobody has led for a second."""
     now = asyncio.get_running_loop().time
-    await ask_for_leaders(client, {at.topic for at in places})
+    await _ask_for_leaders(client, places)
     end = now() + _LEADER_SECONDS
     while found := [at for at in places if client.cluster.leader_for_partition(at) == NO_LEADER]:
         if now() >= end:
             break
         await asyncio.sleep(_AGAIN_SECONDS)
-        await client.force_metadata_update()
+        await _ask_for_leaders(client, places)
     return found
 
 
@@ -76,8 +71,13 @@ def leader_of(client: AIOKafkaClient, at: TopicPartition) -> int:
     return leader
 
 
-async def answered(client: AIOKafkaClient, ask: Callable[[], Awaitable[_Result]], translate: Translate) -> _Result:
-    """Ask until there is an answer; the leader may be another one by now. The caller limits the time.
+async def answered(
+    client: AIOKafkaClient,
+    places: Collection[TopicPartition],
+    ask: Callable[[], Awaitable[_Result]],
+    translate: Translate,
+) -> _Result:
+    """Ask the leaders of partitions until there is an answer; others may lead them by now. The caller limits the time.
 
     Raises the AccessDenied that `translate` raises.
     """
@@ -87,21 +87,20 @@ async def answered(client: AIOKafkaClient, ask: Callable[[], Awaitable[_Result]]
         except AccessDenied:
             raise
         except KafkaUnavailable:
-            await call(client.force_metadata_update(), translate)
+            await call(_ask_for_leaders(client, places), translate)
             await asyncio.sleep(_AGAIN_SECONDS)
 
 
 async def log_bounds(
     client: AIOKafkaClient, places: Collection[TopicPartition], translate: Translate
 ) -> tuple[Mapping[TopicPartition, int], Mapping[TopicPartition, int]]:
-    """Return where partitions begin, and their last stable offsets; who leads them now is asked first.
+    """Return where partitions begin, and their last stable offsets. Who leads them is known to the client.
 
     The caller limits the time. Raises what `translate` raises.
     """
-    await call(know_leaders(client, places), translate)
     starts, ends = await together(
-        answered(client, lambda: _offsets(client, places, _EARLIEST, UNCOMMITTED), translate),
-        answered(client, lambda: _offsets(client, places, _LATEST, COMMITTED), translate),
+        answered(client, places, lambda: _offsets(client, places, _EARLIEST, UNCOMMITTED), translate),
+        answered(client, places, lambda: _offsets(client, places, _LATEST, COMMITTED), translate),
     )
     return starts, ends
 
@@ -112,7 +111,7 @@ async def stable_end(client: AIOKafkaClient, at: TopicPartition, least: int, tra
     The caller limits the time. Raises what `translate` raises.
     """
     while True:
-        end = await answered(client, lambda: _offset(client, at, _LATEST, COMMITTED), translate)
+        end = await answered(client, [at], lambda: _offset(client, at, _LATEST, COMMITTED), translate)
         if end >= least:
             return end
         await asyncio.sleep(_STABLE_SECONDS)
@@ -126,6 +125,11 @@ async def high_watermark(client: AIOKafkaClient, at: TopicPartition) -> int:
 async def log_start(client: AIOKafkaClient, at: TopicPartition) -> int:
     """Return where a partition begins. Raises the KafkaError of one request."""
     return await _offset(client, at, _EARLIEST, UNCOMMITTED)
+
+
+async def _ask_for_leaders(client: AIOKafkaClient, places: Iterable[TopicPartition]) -> None:
+    """Ask each time for the topics, too: who has not found one meanwhile had the client not ask for it any more."""
+    await ask_for_topics(client, {at.topic for at in places})
 
 
 async def _offset(client: AIOKafkaClient, at: TopicPartition, time: int, isolation: int) -> int:

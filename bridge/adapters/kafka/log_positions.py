@@ -76,7 +76,9 @@ class KafkaShardLogs:
             }
             if not there:
                 return {}
-            starts, ends = await log_bounds(client, list(there.values()), _failed)
+            places = list(there.values())
+            await call(know_leaders(client, places), _failed)
+            starts, ends = await log_bounds(client, places, _failed)
         return {
             kind: LogMark(topics[at.topic].topic_id, starts[at], ends[at], topics[at.topic].partitions)
             for kind, at in there.items()
@@ -91,7 +93,7 @@ class KafkaShardLogs:
             self._questions.use() as client,
         ):
             await call(know_leaders(client, [at]), _failed)
-            end = await answered(client, lambda: high_watermark(client, at), _failed)
+            end = await answered(client, [at], lambda: high_watermark(client, at), _failed)
             return await stable_end(client, at, end, _failed)
 
     async def committed(self) -> int:

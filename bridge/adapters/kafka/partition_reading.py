@@ -78,7 +78,7 @@ async def _read_on(
 ) -> tuple[list[ConsumerRecord], int]:
     """Fetch until there is something; return what is committed of it, and the offset after it."""
     while True:
-        found = await answered(client, lambda: fetched(client, at, position, COMMITTED), translate)
+        found = await answered(client, [at], lambda: fetched(client, at, position, COMMITTED), translate)
         with kafka_errors(translate):
             records, reached = _committed(at, found)
         if reached > position:

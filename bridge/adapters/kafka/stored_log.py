@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import LeaderNotAvailableError
 
 from bridge.adapters.kafka.aiokafka_internals import (
     consumer_client,
@@ -79,9 +80,11 @@ class KafkaStoredLog:
             if not there:
                 return {}
             leaderless = await call(without_leader(client, there), _failed)
-            there = [at for at in there if at not in leaderless] or there  # without any, that is raised
-            starts, ends = await log_bounds(client, there, _failed)
-        return {at.partition: LogMark(found.topic_id, starts[at], ends[at], found.partitions) for at in there}
+            led = [at for at in there if at not in leaderless]
+            if not led:
+                _failed(LeaderNotAvailableError(there[0]))
+            starts, ends = await log_bounds(client, led, _failed)
+        return {at.partition: LogMark(found.topic_id, starts[at], ends[at], found.partitions) for at in led}
 
     async def fetch(self, offsets: Mapping[int, int], full: Collection[int]) -> Sequence[ConsumerRecord]:
         """Wait for committed records, at most a second. Raises KafkaUnavailable."""

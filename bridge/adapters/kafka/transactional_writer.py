@@ -187,7 +187,7 @@ class KafkaTransactionalWriter:
                 async with self._time_limit():
                     await self._call(know_leaders(client, [at]))
                     end = await stable_end(client, at, least, self._translate)
-                    highest = await answered(client, lambda: high_watermark(client, at), self._translate)
+                    highest = await answered(client, [at], lambda: high_watermark(client, at), self._translate)
                 self.read_all = end >= highest
                 reading = committed_records(client, at, 0, end, seconds=seconds, translate=self._translate)
                 async for records in reading:
