@@ -62,7 +62,7 @@ class Broker:
     async def force_metadata_update(self) -> None:
         await asyncio.sleep(0.01)
 
-    async def send(self, _: int, request: Any) -> Any:
+    async def send(self, _: int, request: Any, **_more: object) -> Any:
         await asyncio.sleep(0.01)
         [(topic, [(partition, asked, *_)])] = request._topics
         log = self.logs[partition]

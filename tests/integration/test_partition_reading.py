@@ -6,7 +6,7 @@ import asyncio
 import random
 import uuid
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -22,7 +22,7 @@ from bridge.adapters.kafka.partition_reading import Fetched, committed_records
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter
 from bridge.errors import KafkaUnavailable
 from tests.integration.test_transactional_writer import play
-from tests.support.kafka_connections import connections_made
+from tests.support.kafka_connections import SHARDS, for_each_shard
 from tests.support.kafka_tools import alter
 
 if TYPE_CHECKING:
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.connection import KafkaConnection
 
-SHARDS = 4
-CONNECTIONS = 2
-"""One asks any broker who leads first, the other is to the only broker, which coordinates the group, too."""
+CONNECTIONS = 3
+"""One asks any broker who leads first, two are to the only broker, which coordinates the group, too."""
 LARGE = 900_000
 _failed = unavailable("no answer")
 
@@ -124,8 +123,8 @@ def test_what_never_comes_and_what_is_damaged_is_an_error(broker: str, monkeypat
         questions, producer = asking_client(settings), AIOKafkaProducer(bootstrap_servers=broker)
         fetched = partition_reading.fetched
 
-        async def damaged(client: AIOKafkaClient, at: TopicPartition, position: int, isolation: int) -> Fetched:
-            found = await fetched(client, at, position, isolation)
+        async def damaged(*arguments: Any) -> Fetched:
+            found = await fetched(*arguments)
             return found._replace(content=found.content[:-1] + bytes([found.content[-1] ^ 1]))
 
         await producer.start()
@@ -145,11 +144,7 @@ def test_what_never_comes_and_what_is_damaged_is_an_error(broker: str, monkeypat
     play(scenario, broker)
 
 
-def test_shards_that_are_opened_together_ask_and_read_with_the_same_connections(
-    broker: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = connections_made(monkeypatch)
-
+def test_shards_that_are_opened_together_ask_and_read_with_the_same_connections(broker: str) -> None:
     async def scenario(settings: KafkaConnection) -> None:
         questions, topics = asking_client(settings), (settings.topics.events, settings.topics.checkpoints)
 
@@ -158,19 +153,22 @@ def test_shards_that_are_opened_together_ask_and_read_with_the_same_connections(
             logs = KafkaShardLogs(settings, questions, shard, outputs={"events": settings.topics.events})
             await writer.take_limits()
             seen = await logs.look()
-            assert await writer.checkpoints() == []
+            assert await writer.checkpoints() == [("chat", b"%d" % shard)]
             assert await logs.committed() == 0
             assert await logs.marked("events") == 0
             assert [one async for one in logs.read("events", seen["events"].start, seen["events"].end)] == []
             await writer.close()
 
+        producer = AIOKafkaProducer(bootstrap_servers=broker)
+        await producer.start()
         try:
+            for shard in range(SHARDS):
+                await producer.send_and_wait(settings.topics.checkpoints, b"%d" % shard, b"chat", partition=shard)
             await coordinated(settings)
-            made.clear()
-            await asyncio.gather(*map(opened, range(SHARDS)))
+            await for_each_shard(opened, connections=CONNECTIONS)
         finally:
+            await producer.stop()
             await questions.close()
-        assert len(made) <= CONNECTIONS, made
 
     play(scenario, broker)
 

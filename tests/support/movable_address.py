@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final, Self
 from bridge.sandbox.process import LOOPBACK, free_ports
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from types import TracebackType
 
+_CHUNK_BYTES: Final = 16 * 1024
 SECONDS: Final = 30
 
 
@@ -40,6 +42,9 @@ class MovableAddress:
         self._thread.join()
         self._loop.close()
 
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._accept, self.host, self.port)
 
@@ -57,12 +62,21 @@ class MovableAddress:
         with contextlib.suppress(OSError), contextlib.closing(writer):
             there, back = await asyncio.open_connection(LOOPBACK, self.target)
             with contextlib.closing(back):
-                await asyncio.gather(_copy(reader, back), _copy(there, writer))
+                await asyncio.gather(_copy(reader, back), _copy(there, writer, self._comes))
+
+    async def _comes(self, data: bytes) -> None:
+        """Return when data of the target may be passed on."""
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    comes: Callable[[bytes], Coroutine[None, None, None]] | None = None,
+) -> None:
     with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
+        while data := await reader.read(_CHUNK_BYTES):
+            if comes is not None:
+                await comes(data)
             writer.write(data)
             await writer.drain()
     writer.close()

@@ -49,6 +49,8 @@ _PRODUCER_REQUESTS: Final = 2
 """Of aiokafka, for each producer that writes: one for its transaction, and one for the records to a broker."""
 _COORDINATORS: Final = 2
 """Of the group and of the transactional id: aiokafka keeps connections of their own to those brokers."""
+_ASKING: Final = 2
+"""Connections to a broker of the client by which shards ask: one for questions, one for what is read."""
 _SAMPLE: Final = re.compile(r'^chatbridge_(\w+?)(?:\{(?:kind|state)="(\w+)"\})? ([0-9.e+]+)$', re.MULTILINE)
 
 
@@ -86,7 +88,7 @@ def differences(owned: Owned, found: OpenResources) -> list[str]:
     clients = producers + 1 + reader
     asking = min(owned.shards, 1)  # the client by which shards ask about their topics ends when none did for a while
     sockets = found.sockets
-    most_connections = (clients + asking) * (owned.brokers + min(_COORDINATORS, owned.brokers))
+    most_connections = clients * (owned.brokers + min(_COORDINATORS, owned.brokers)) + asking * _ASKING * owned.brokers
     expected: dict[str, tuple[int, int]] = {
         "worker": (1, 1),
         "capture": (1, 1),

@@ -39,6 +39,8 @@ class _StartedClient:
 class KeptClient:
     """One of aiokafka's clients, with at most two connections to each broker, for whatever is sent at the same time.
 
+    One answer comes after the other on a connection: what is long takes the second (`ConnectionGroup`).
+
     A client of its own for each question would connect twice for it: once to any broker, and once to the one asked.
     """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import NoError, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _WAIT_MS: Final = 100
 _FETCH_BYTES: Final = 1024 * 1024
 """All shards of a worker may fetch at once, one answer after the other: each has to come within a request time-out."""
+_READING: Final = ConnectionGroup.COORDINATION
+"""aiokafka's word for a second connection to a broker. On the first one shards ask that commit nothing meanwhile."""
 _WITH_REPLICA: Final = 11
 """Version of Fetch from which on an answer names a replica between the aborted transactions and the records."""
 
@@ -43,10 +46,19 @@ class Fetched(NamedTuple):
     position: int
 
 
-async def fetched(client: AIOKafkaClient, at: TopicPartition, position: int, isolation: int) -> Fetched:
-    """Fetch once, a tenth of a second at most where nothing is there. Raises the KafkaError of one request."""
-    places = [(at.topic, [(at.partition, position, _FETCH_BYTES)])]
-    response = await client.send(leader_of(client, at), FetchRequest(_WAIT_MS, 1, _FETCH_BYTES, isolation, places))
+async def fetched(
+    client: AIOKafkaClient,
+    at: TopicPartition,
+    position: int,
+    isolation: int,
+    group: ConnectionGroup = ConnectionGroup.DEFAULT,
+) -> Fetched:
+    """Fetch once, a tenth of a second at most where nothing is there. Raises the KafkaError of one request.
+
+    `group` says which of the client's connections to the leader it takes: what is asked on it meanwhile waits.
+    """
+    request = FetchRequest(_WAIT_MS, 1, _FETCH_BYTES, isolation, [(at.topic, [(at.partition, position, _FETCH_BYTES)])])
+    response = await client.send(leader_of(client, at), request, group=group)
     [(_, [(_, code, *rest)])] = response.topics
     error = for_code(code)
     if error is OffsetOutOfRangeError and (start := await log_start(client, at)) > position:
@@ -78,7 +90,7 @@ async def _read_on(
 ) -> tuple[list[ConsumerRecord], int]:
     """Fetch until there is something; return what is committed of it, and the offset after it."""
     while True:
-        found = await answered(client, [at], lambda: fetched(client, at, position, COMMITTED), translate)
+        found = await answered(client, [at], lambda: fetched(client, at, position, COMMITTED, _READING), translate)
         with kafka_errors(translate):
             records, reached = _committed(at, found)
         if reached > position:
