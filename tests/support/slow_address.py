@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox import LocalBroker
 from tests.support.movable_address import MovableAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_SECONDS: Final = 0.01
+"""After which another rate counts, also for what is on its way."""
 
 
 class SlowAddress(MovableAddress):
@@ -28,7 +31,9 @@ class SlowAddress(MovableAddress):
 
     async def _comes(self, data: bytes) -> None:
         async with self._link:
-            await asyncio.sleep(len(data) / self.bytes_per_second)
+            left = float(len(data))
+            while (left := left - self.bytes_per_second * _SECONDS) > 0:  # noqa: ASYNC110 - a pace
+                await asyncio.sleep(_SECONDS)
             self.passed += len(data)
 
 

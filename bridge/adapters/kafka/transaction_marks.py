@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.transaction_requests import last_transaction
 from bridge.errors import KafkaUnavailable
+from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -40,21 +41,27 @@ async def answered_or(
     Raises what `asked` raises; it is cancelled if it has not ended.
     """
     task, seen = asyncio.create_task(asked, name="commit not before this"), 0
+    look: asyncio.Task[FoundTransaction | None] | None = None
     try:
         while True:
             await asyncio.wait([task], timeout=_LOOK_SECONDS)
             if task.done():
-                await task
-                return True
-            found = await state_of(client, transactional_id)
-            if found is not None:
+                break
+            look = asyncio.create_task(state_of(client, transactional_id), name="commit unless this tells")
+            await asyncio.wait([task, look], return_when=asyncio.FIRST_COMPLETED)  # the look may take seconds
+            if task.done():
+                break
+            if (found := look.result()) is not None:
                 seen = seen + 1 if enough(found) else 0
-                if seen >= looks and not task.done():
+                if seen >= looks:
                     return False
+        await task
+        return True
     finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
+        under_way = [one for one in (task, look) if one is not None]
+        for one in under_way:
+            one.cancel()
+        await all_ended(under_way)
 
 
 async def state_of(client: AIOKafkaClient, transactional_id: str) -> FoundTransaction | None:
