@@ -223,6 +223,13 @@ class ShardNotOpened(Fact):
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
+class PartitionsAdopted(Fact):
+    """All topics were given more partitions: a shard is opened again to go by their number. No transaction failed."""
+
+    shard: int
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
 class ShardTaken(Fact):
     """A shard was taken over, `seconds` after the attempt began, and its open chats are followed."""
 

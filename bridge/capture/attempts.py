@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from bridge.errors import KafkaUnavailable, TopicMismatch
-from bridge.facts import KafkaErrorMet, ShardNotOpened, TransactionFailed
+from bridge.errors import KafkaUnavailable, PartitionsRaised, TopicMismatch
+from bridge.facts import KafkaErrorMet, PartitionsAdopted, ShardNotOpened, TransactionFailed
 
 if TYPE_CHECKING:
     from bridge.backoff import Backoff
@@ -64,7 +64,9 @@ class Attempts:
         name = type(error.__cause__ or error).__name__
         if isinstance(error, KafkaUnavailable | TopicMismatch):  # else what fails is a key, or a checkpoint
             self._telemetry.emit(KafkaErrorMet(error=name))
-        if self._opened:
+        if isinstance(error, PartitionsRaised):
+            self._telemetry.emit(PartitionsAdopted(shard=self._partition))
+        elif self._opened:
             self._telemetry.emit(TransactionFailed(shard=self._partition, error=name))
         elif name != self._told:  # once, not every ten seconds of an outage
             self._telemetry.emit(ShardNotOpened(shard=self._partition, error=name))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from bridge.cli import main
+from bridge.facts import PartitionsAdopted
 from tests.integration.e2e_environment import E2EEnvironment, followed
 from tests.support.processes import Bridge, Simulator, wait_for
 
@@ -125,7 +126,7 @@ class GrowingInstallation:
     def adopted(self) -> int:
         """Return how often a shard of a running worker has opened itself again because all topics were raised."""
         logs = [worker.log.read_text("utf-8") for worker in self.workers.values()]
-        return sum(log.count("error=PartitionsRaised") for log in logs)
+        return sum(log.count(f" {PartitionsAdopted.name()} ") for log in logs)
 
     def wait_passed_on(self) -> int:
         """Wait until a shard passes on an announcement; return the partition that it went to."""
