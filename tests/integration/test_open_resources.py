@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _LEAKED: Final[list[object]] = []
 CHATS = 10
 _SENDERS: Final = 12
+_CLIENTS: Final = 2
 
 
 class Leaking(Bridge):
@@ -49,8 +50,8 @@ def test_a_worker_that_captures_and_one_whose_chats_are_gone_hold_what_they_need
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("producer", "tasks of kind kafka_client: 4, expected 3 to 3"),
-        ("consumer", "tasks of kind kafka_client: 4, expected 3 to 3"),
+        ("producer", "tasks of kind kafka_client: "),
+        ("consumer", "tasks of kind kafka_client: "),
         ("sender", "tasks of kind kafka: "),
         ("connection", "tasks of kind kafka_connection: "),
         ("link", "connections to Chat Servers: 2, expected 0"),
@@ -74,17 +75,18 @@ async def _producer(broker: str) -> AIOKafkaProducer:
 async def _leak(kind: str, broker: str) -> None:
     host, port = broker.rsplit(":", 1)
     loop = asyncio.get_running_loop()
-    if kind == "producer":
-        _LEAKED.append(await _producer(broker))
+    if kind == "producer":  # more than the client by which shards ask, which may be there or not
+        _LEAKED.extend([await _producer(broker) for _ in range(_CLIENTS)])
     elif kind == "sender":  # more of them than the tasks that a worker without chats may have and has not
         for _ in range(_SENDERS):
             producer = await _producer(broker)
             _LEAKED.append(producer)
             await producer.client.close()
     elif kind == "consumer":
-        consumer = AIOKafkaConsumer(bootstrap_servers=broker)
-        await consumer.start()
-        _LEAKED.append(consumer)
+        for _ in range(_CLIENTS):
+            consumer = AIOKafkaConsumer(bootstrap_servers=broker)
+            await consumer.start()
+            _LEAKED.append(consumer)
     elif kind == "connection":
         _LEAKED.append(await loop.create_connection(asyncio.Protocol, host, int(port)))
     elif kind == "link":  # both of its ends

@@ -81,7 +81,7 @@ async def stop_admin(admin: AIOKafkaAdminClient) -> None:
 
 
 async def stop_client(client: AIOKafkaClient) -> None:
-    """Close a client that nobody but the bridge uses, as `stop_admin` does."""
+    """Close a client that is no part of another one, as `stop_admin` does."""
     await _stop(client.close(), lambda: _end_client(client))
 
 
