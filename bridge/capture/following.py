@@ -43,10 +43,10 @@ def reconcile(source: Source, store: SessionStore, void_ends: set[str]) -> tuple
     """Follow what only the store follows, forget what only the source does; return how many chats each were.
 
     A chat whose end the source delivered stays as it is while the store follows it: that input is still to be folded.
-    Of `void_ends`, which are taken out, it counts no more: they are followed anew.
+    Of `void_ends`, which are taken out, it counts no more: they are followed anew, but for what the source follows again.
     """
     while void_ends:
-        source.forget(void_ends.pop())
+        source.acknowledge(void_ends.pop())
     before, wanted = set(source.followed), store.followed()
     surplus = before - {chat.session_id for chat in wanted}
     for session_id in surplus:
