@@ -86,7 +86,7 @@ async def writing(settings: KafkaConnection) -> None:
         await writer.close()
 
 
-_STRIDES = {consuming: 5}
+_STRIDES: dict[object, int] = {consuming: 5}
 """To join and leave a group takes most of a second: its cycle is cancelled at every fifth suspension only."""
 
 
