@@ -82,8 +82,16 @@ class PassedOver:
     observed_at: int = 0
 
 
+@dataclass(slots=True, frozen=True)
+class StillWatched:
+    """A chat that the source watches although it is not followed: it is, again, if another owner gave it up."""
+
+    session_id: str
+    observed_at: int
+
+
 _FromElsewhere = StoredRead | StoredArrived | StoredMissing | StoredRefused | ErasureRequested
-Input = Update | Announced | Forgotten | PassedOver | _FromElsewhere
+Input = Update | Announced | Forgotten | PassedOver | StillWatched | _FromElsewhere
 _REREAD: Final = (Announced, PassedOver, StoredRead, StoredArrived, StoredMissing, StoredRefused, ErasureRequested)
 """What whoever has the shard next reads again. (To look for a class in a union takes a microsecond, in a tuple not.)"""
 _OF_NO_CHAT: Final = (*_REREAD, Forgotten)

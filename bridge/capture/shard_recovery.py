@@ -209,7 +209,7 @@ class ShardRecovery:
             now = await self._look()
         except KafkaUnavailable as error:
             self._lasting = [error.problem]  # transactions, which would tell it, do not write to all of these logs
-            if isinstance(error, LeaderMissing):  # told at once; any other failed look may hold the shard up for seconds
+            if isinstance(error, LeaderMissing):  # told at once; any other failed look may hold the shard up
                 self._look_at = min(self._look_at, self._clock.monotonic() + _AGAIN_SECONDS)
             raise
         self._growth.check(now)

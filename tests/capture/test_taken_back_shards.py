@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.capture.chat import FOLLOWED
+from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER
 from bridge.capture.inbox import PassedOver, memory_of
 from bridge.errors import KafkaUnavailable
 from bridge.facts import ChatsReconciled
@@ -99,6 +99,38 @@ def test_a_chat_that_cannot_be_joined_afterwards_either_is_given_up_after_new_at
             assert engine.kafka.closed() == []
             await asyncio.sleep(200)
             assert engine.kafka.closed() == [ONE]
+
+    play(scene())
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_chat_that_the_other_one_gave_up_is_followed_again_if_it_is_watched_all_the_time(over: bool) -> None:
+    async def scene() -> None:
+        async with VirtualEngine(A) as engine:
+            first, second = await engine.start(0), await engine.start()
+            engine.kafka.announce(0, ONE, A)
+            await asyncio.sleep(2)
+            engine.member(first).deaf = engine.member(first).cut_off = True
+            engine.kafka.refuses[0] = 1
+            await engine.member(second).rebalance(0)
+            async with without_servers(second):
+                await asyncio.sleep(300)
+                assert (state_of(second, ONE), joined_at(first, ONE)) == (GIVEN_UP, A)
+                engine.says(A, ONE, 7)
+                if over:
+                    engine.says(A, ONE, 8, "Over")
+            engine.member(first).deaf = engine.member(first).cut_off = False
+            engine.kafka.refuses[0] = 2  # until it is committed that the chat is followed, it stays as it is
+            await engine.assign((0,), ())
+            await asyncio.sleep(60)
+            if over:
+                assert (state_of(first, ONE), engine.kafka.events(ONE)) == (OVER, ["GAP", 7, 8])
+                return
+            assert (state_of(first, ONE), joined_at(first, ONE)) == (FOLLOWED, A)
+            engine.says(A, ONE, 8)
+            await asyncio.sleep(2)
+            assert (engine.kafka.events(ONE), len(engine.servers[A].joins)) == (["GAP", 7, "RESUMED", 8], 2)
+            assert engine.facts(ChatsReconciled) == [ChatsReconciled(shard=0, followed=1, forgotten=0)]
 
     play(scene())
 
