@@ -15,6 +15,7 @@ ANOTHER_CHAT: Final = Problem(input_codes.STRAY, "answer to a join of another ch
 ANSWERS_NOTHING: Final = Problem(input_codes.STRAY, "an error that answers nothing")
 REMOVED: Final = Problem(link_codes.REMOVED, "removed from the chat")
 WRONG_ANSWER: Final = Problem(link_codes.WRONG_ANSWER, "the server answered with another chat")
+NO_HISTORY: Final = Problem(link_codes.WRONG_ANSWER, "the server answered without a transcript")
 TOO_MANY_EVENTS: Final = Problem(link_codes.TOO_MANY_EVENTS, "events without end, and no answer to the join")
 
 
