@@ -213,7 +213,7 @@ class Conversation:
             self._error(message)
         elif isinstance(message, UnknownMessage):
             if not message.is_chatless or not self._is_answer(message):
-                self._unexpected(message.session_id, reasons.UNKNOWN_MESSAGE, message)
+                self._unexpected(message.session_id, reasons.no_update(chatless=message.is_chatless), message)
         elif isinstance(message, EventStatus):
             flex = message.flex_transcript
             named = None if flex is None else flex.session_id

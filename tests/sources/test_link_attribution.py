@@ -10,7 +10,7 @@ import pytest
 from bridge.chatserver.psdk_json import INBOUND_LIMIT
 from bridge.errors import Problem
 from bridge.transcript.gap_codes import UNREADABLE
-from bridge.transcript.input_codes import TOO_LONG, UNKNOWN_MESSAGE, UNKNOWN_STATUS, UNREADABLE_EVENT
+from bridge.transcript.input_codes import STRAY, TOO_LONG, UNKNOWN_MESSAGE, UNKNOWN_STATUS, UNREADABLE_EVENT
 from bridge.transcript.link_codes import HISTORY_TOO_LONG, WRONG_ANSWER
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 from tests.capture.link_harness import CHAT, OTHER, LinkHarness, info, line, message, party
@@ -132,7 +132,7 @@ def test_an_answer_to_a_release_that_has_no_transcript_is_one_and_marks_no_chat(
         harness.hears(answer | {"referenceId": reference})
         assert harness.set_aside() == []
         harness.hears(answer | {"referenceId": reference})  # it answers nothing any more
-        assert [(one["sessionId"], one["code"]) for one in harness.set_aside()] == [(None, UNKNOWN_MESSAGE)]
+        assert [(one["sessionId"], one["code"]) for one in harness.set_aside()] == [(None, STRAY)]
         harness.hears(info(CHAT, message(2), status="Over"))
         assert (harness.certificate()["verdict"], harness.certificate()["unattributed"]) == ("COMPLETE", 0)
 
