@@ -66,6 +66,12 @@ def test_wrong_words_are_exit_code_2(words: list[str]) -> None:
     assert "usage: chatbridge" in done.stderr
 
 
+@pytest.mark.parametrize("number", ["-1", "0"])
+def test_a_number_of_events_that_is_never_reached_is_refused(number: str) -> None:
+    done = chatbridge("tail", "--max", number)
+    assert (done.returncode, "--max is 1 or more" in done.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(("name", "package"), [("demo", "bridge.sandbox"), ("simulate", "bridge.simulator")])
 def test_a_command_whose_packages_are_left_out_says_where_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, package: str

@@ -9,7 +9,7 @@ from bridge.capture.announcement_facts import AnnouncementForwarded, Announcemen
 from bridge.capture.chat import GIVEN_UP, OVER, STORED, Chat
 from bridge.capture.chat_facts import ChatOpened
 from bridge.capture.chat_subjects import announced_subjects, identify
-from bridge.capture.inbox import PassedOver
+from bridge.capture.inbox import PassedOver, StillWatched
 from bridge.capture.output_sessions import end_where_not_taken, opened
 from bridge.capture.outputs import outputs_of_new_chat
 from bridge.errors import Problem
@@ -47,9 +47,16 @@ class AnnouncedChats:
         self._chats = chats
         self._closed = closed
 
-    def take(self, one: Announced | PassedOver, builder: BatchBuilder, touched: dict[str, Chat]) -> None:
-        """Fold one announcement, or what lies in its place; the chat that it changes is `touched`."""
+    def take(self, one: Announced | PassedOver | StillWatched, builder: BatchBuilder, touched: dict[str, Chat]) -> None:
+        """Fold an announcement, what lies in its place, or what counts as one; a chat that it changes is `touched`."""
         plan = builder.plan
+        if isinstance(one, StillWatched):
+            given_up = self._chats.get(one.session_id)
+            if given_up is not None and given_up.state == GIVEN_UP:
+                given_up.follow_again()
+                _opened(given_up, one.observed_at, builder)
+                touched[one.session_id] = given_up
+            return
         if isinstance(one, PassedOver):
             plan.batch.announcement_offset = one.offset
             return

@@ -6,8 +6,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bridge.capture.chat import FOLLOWED
+from bridge.capture.inbox import StillWatched
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.capture.batch_builder import TransactionPlan
     from bridge.capture.chat import Chat
     from bridge.capture.ports import Source
@@ -39,18 +42,29 @@ def act(source: Source, plan: TransactionPlan) -> None:
         follow(source, chat)
 
 
-def reconcile(source: Source, store: SessionStore, void_ends: set[str]) -> tuple[int, int]:
+def still_watched(source: Source, store: SessionStore, now: int) -> list[StillWatched]:
+    """Return the chats that the source watches and the store does not follow, at `now` in us since 1970 UTC."""
+    followed = {chat.session_id for chat in store.followed()}
+    others = [session_id for session_id in source.followed if session_id not in followed]
+    return [StillWatched(session_id, now) for session_id in others if source.joined_at(session_id)]
+
+
+def reconcile(
+    source: Source, store: SessionStore, void_ends: set[str], watched: Sequence[StillWatched] = ()
+) -> tuple[int, int]:
     """Follow what only the store follows, forget what only the source does; return how many chats each were.
 
     A chat whose end the source delivered stays as it is while the store follows it: that input is still to be folded.
-    Of `void_ends`, which are taken out, it counts no more: they are followed anew.
+    Of `void_ends`, which are taken out, it counts no more: they are followed anew, unless the source does so already.
+    Of `watched`, joined here while another owner gave them up, a new history tells what came meanwhile.
     """
     while void_ends:
-        source.forget(void_ends.pop())
+        source.acknowledge(void_ends.pop())
     before, wanted = set(source.followed), store.followed()
-    surplus = before - {chat.session_id for chat in wanted}
-    for session_id in surplus:
+    own = {chat.session_id for chat in wanted}
+    surplus, anew = before - own, own.intersection(one.session_id for one in watched)
+    for session_id in surplus | anew:
         source.forget(session_id)
     for chat in wanted:
         follow(source, chat)
-    return sum(chat.session_id not in before for chat in wanted), len(surplus)
+    return len(own - before | anew), len(surplus)

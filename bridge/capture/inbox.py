@@ -82,9 +82,18 @@ class PassedOver:
     observed_at: int = 0
 
 
+@dataclass(slots=True, frozen=True)
+class StillWatched:
+    """A chat that the source watches although it is not followed: it is, again, if another owner gave it up."""
+
+    session_id: str
+    observed_at: int
+
+
 _FromElsewhere = StoredRead | StoredArrived | StoredMissing | StoredRefused | ErasureRequested
-Input = Update | Announced | Forgotten | PassedOver | _FromElsewhere
-_REREAD: Final = (Announced, PassedOver, StoredRead, StoredArrived, StoredMissing, StoredRefused, ErasureRequested)
+Input = Update | Announced | Forgotten | PassedOver | StillWatched | _FromElsewhere
+_STORED: Final = (StoredRead, StoredArrived, StoredMissing, StoredRefused, ErasureRequested)
+_REREAD: Final = (Announced, PassedOver, *_STORED)
 """What whoever has the shard next reads again. (To look for a class in a union takes a microsecond, in a tuple not.)"""
 _OF_NO_CHAT: Final = (*_REREAD, Forgotten)
 """What is in order with its own kind only."""
@@ -276,8 +285,8 @@ class Inbox:
     def overtaken(self, announcements: int) -> list[str]:
         """Forget what counts no more, since another worker has had the shard; return the chats whose end is forgotten.
 
-        That worker followed the chats that were given up here, and has folded the announcements below this offset. The
-        feeder goes on from where that one has left off.
+        That worker followed the chats that were given up here, and has folded the announcements below this offset.
+        Stored transcripts, and requests to erase, are read from where that one has left off.
         """
 
         def counts(item: Input) -> bool:
@@ -285,7 +294,7 @@ class Inbox:
                 return item.offset >= announcements
             if isinstance(item, PassedOver):
                 return item.offset > announcements
-            return not isinstance(item, StoredRead) and not (isinstance(item, JoinRefused) and item.ends_chat)
+            return not isinstance(item, _STORED) and not (isinstance(item, JoinRefused) and item.ends_chat)
 
         ends: list[str] = []
         for queue in (self._waiting, *self._lanes.values()):

@@ -25,7 +25,7 @@ from bridge.capture.chat_routes import ChatRoutes
 from bridge.capture.chat_subjects import learn_subjects
 from bridge.capture.closed_chats import ClosedChats
 from bridge.capture.erasing import Erasing
-from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver
+from bridge.capture.inbox import Announced, Forgotten, Input, PassedOver, StillWatched
 from bridge.capture.look_ahead import Behind, later_texts
 from bridge.capture.shard_evidence import ShardEvidence
 from bridge.capture.shard_positions import ShardPositions
@@ -207,7 +207,7 @@ class SessionStore:
                 self._builder.quarantine_update(one, _CLOSED if session_id in self.closed else _NOT_FOLLOWED)
             else:
                 self._fold_into(chat, session_id, one)
-        elif isinstance(one, Announced | PassedOver):
+        elif isinstance(one, Announced | PassedOver | StillWatched):
             self._announced.take(one, self._builder, self._touched)
         elif isinstance(one, StoredRead | StoredRefused | StoredArrived | StoredMissing | ErasureRequested):
             self._take_stored(one)

@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.capture.announcement_place import AnnouncementPlace
 from bridge.capture.attempts import Attempts
-from bridge.capture.following import act, reconcile
+from bridge.capture.following import act, reconcile, still_watched
 from bridge.capture.guarded_run import GuardedRun
 from bridge.capture.inbox import Announced, Inbox, Input, PassedOver, memory_of
 from bridge.capture.inbox_gate import InboxGate
@@ -296,12 +296,13 @@ class Shard:
         self._attempts.opened()
         self._overtaken |= self._transactions.overtaken
         self._place.expect(repair.next_announcement)
-        if self._inbox.held or repair.due:
-            await self._commit(writer, [*self._inbox.held, *repair.inputs], mark=repair.due)
+        self._stored.restored(self.store.positions, again=self._transactions.overtaken)  # nothing came in between
+        watched = still_watched(self.source, self.store, self._clock.now_us()) if self._overtaken else []
+        if self._inbox.held or watched or repair.due:
+            await self._commit(writer, [*self._inbox.held, *repair.inputs, *watched], mark=repair.due)
         if self._draining:
             return  # all chats are left
-        self._stored.restored(self.store.positions, again=self._overtaken)
-        followed, forgotten = reconcile(self.source, self.store, self._transactions.void_ends)
+        followed, forgotten = reconcile(self.source, self.store, self._transactions.void_ends, watched)
         if self._overtaken and (followed or forgotten):
             self._telemetry.emit(ChatsReconciled(shard=self.partition, followed=followed, forgotten=forgotten))
         self._overtaken = False

@@ -27,7 +27,7 @@ from bridge.capture.record_comparison import Rebuilt, RecordComparison
 from bridge.capture.shard_growth import ShardGrowth
 from bridge.capture.shard_keys import KIND as KEYS
 from bridge.capture.tree_recovery import recovered_tree
-from bridge.errors import AccessDenied, KafkaUnavailable, Problem, TopicMissing, UnreadableAnnouncement
+from bridge.errors import KafkaUnavailable, LeaderMissing, Problem, TopicMissing, UnreadableAnnouncement
 from bridge.records.shard_facts import ShardFacts
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class ShardRecovery:
             now = await self._look()
         except KafkaUnavailable as error:
             self._lasting = [error.problem]  # transactions, which would tell it, do not write to all of these logs
-            if not isinstance(error, AccessDenied):  # of which the broker logs each
+            if isinstance(error, LeaderMissing):  # told at once; any other failed look may hold the shard up
                 self._look_at = min(self._look_at, self._clock.monotonic() + _AGAIN_SECONDS)
             raise
         self._growth.check(now)

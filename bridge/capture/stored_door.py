@@ -1,8 +1,8 @@
 """What one shard has to do with stored transcripts: its partition of their topic, and a feeder if it has one.
 
 Both begin where the checkpoints say, once the shard was restored for the first time; from then on what they deliver is
-held in the inbox until it is committed, as all other inputs are. If another worker had the shard in between, a feeder
-begins again: where that one has left off.
+held in the inbox until it is committed, as all other inputs are. If another worker had the shard in between, both begin
+again: where that one has left off.
 """
 
 from __future__ import annotations
@@ -49,15 +49,13 @@ class StoredDoor:
         return [] if self._feeder is None else self._feeder.problems
 
     def restored(self, positions: Mapping[str, bytes], *, again: bool) -> None:
-        """Begin at the positions of the checkpoints, if nothing has begun yet; a feeder also with `again`."""
-        if self._closed:
+        """Begin at the positions of the checkpoints, if nothing has begun, or `again`: nothing from before is held."""
+        if self._closed or not (again or self._reading is None):
             return
-        first = self._reading is None
-        if first:
-            self._reading = self._topic.begin(self._partition, _place(positions), self._deliver)
-            if self._paused:
-                self._reading.pause()
-        if self._feeder is not None and (first or again):
+        self._reading = self._topic.begin(self._partition, _place(positions), self._deliver)
+        if self._paused:
+            self._reading.pause()
+        if self._feeder is not None:
             self._feeder.start({name: one for name, one in positions.items() if name not in _OWN})
 
     def pause(self) -> None:

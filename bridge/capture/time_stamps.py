@@ -133,6 +133,7 @@ class TimeStamps:
             except (StampUnavailable, StampInvalid) as error:
                 self.problem = error.problem
                 self.telemetry.emit(StampFailed(code=error.code, detail=error.message))
+                self._partitions[partition] = self._partitions.pop(partition)  # the others first: it may fail each time
                 return self.backoff.next()
             waiting.stamped, waiting.stamped_at = head, now
             waiting.head = None if waiting.head == head else waiting.head

@@ -12,10 +12,8 @@ the time (seconds of any monotonic clock) and takes what follows from it:
     closed()                        the transport is gone
     requests(), events_received()   what has to be sent, what was learnt, each taken once and in order
 
-The connection goes through OPENING, REGISTERING, READY and CLOSED, and every chat on it through NOT_JOINED, JOINING,
-JOINED, LEFT and ENDED (`connection_state.py` has both tables). A lost connection is a lost party (4.1: D5, D13): the
-conversation is thrown away and its chats are joined again on another one. A server that does not say which
-ClientVersion is in force is taken to speak the declared one.
+The states of the connection and of each chat on it: `connection_state.py`. A lost connection is a lost party (4.1: D5,
+D13): the conversation is thrown away and its chats are joined again on another one.
 
 The answer to a join holds the history of the chat; it becomes a snapshot. Later pushes become increments, also those
 of a chat that has ended: nothing public says that only the last push of a chat has the status Over. A push belongs to
@@ -26,8 +24,8 @@ told, because without the history nobody can say that the chat is complete.
 
 An answer that names a chat with which we have nothing to do is unexpected, and the join counts as refused. A join
 without an answer is released, because it may still be granted and nobody would know that we are a party of the chat; so
-is one whose answer cannot be read. The answer to a release says nothing of a membership that has begun since: its Over
-does not end a chat that was joined again.
+is one whose answer cannot be read, or has no transcript. The answer to a release says nothing of a membership that has
+begun since: its Over does not end a chat that was joined again.
 
 Silence is answered by a Ping, and a Ping without any sign of life ends the connection. While the owner has paused
 reading, silence proves nothing: only Pings are sent, so that the peer hears from us. An error that answers nothing, and
@@ -214,7 +212,8 @@ class Conversation:
         elif isinstance(message, EventError):
             self._error(message)
         elif isinstance(message, UnknownMessage):
-            self._unexpected(message.session_id, reasons.UNKNOWN_MESSAGE, message)
+            if not message.is_chatless or not self._is_answer(message):
+                self._unexpected(message.session_id, reasons.no_update(chatless=message.is_chatless), message)
         elif isinstance(message, EventStatus):
             flex = message.flex_transcript
             named = None if flex is None else flex.session_id
@@ -245,7 +244,8 @@ class Conversation:
         elif self._state is ConnectionState.REGISTERING and now >= self._register_deadline:
             self._end(reasons.not_registered(self._settings.register_timeout))
         elif ready:
-            self._give_up_joins(now)
+            for late in [join for join in self._chats.joins if now >= join.deadline]:
+                self._release(late.session_id, reasons.no_answer(self._settings.join_timeout))
             for session_id in self._removals.due(now):
                 self._removed(session_id, reasons.REMOVED)
             if self._silence.is_too_long(now):
@@ -275,15 +275,9 @@ class Conversation:
         self._move(ConnectionInput.REGISTERED)
         self._removals.registered(message.user_id)
         told = message.client_version
-        if told is not None:
-            # The lower of both counts; a server that answers with more than was declared does not raise it.
+        if told is not None:  # else the declared one is taken to be in force; a higher one does not raise it
             self._version = negotiate(self._settings.client_version, max(told, LOWEST))
         self._events_received.append(Registered(self._version, assumed=told is None))
-
-    def _give_up_joins(self, now: float) -> None:
-        for join in list(self._chats.joins):
-            if now >= join.deadline:
-                self._release(join.session_id, reasons.no_answer(self._settings.join_timeout))
 
     def _leave(self, session_id: str) -> list[TranscriptUpdate]:
         self._removals.settled(session_id)
@@ -325,6 +319,12 @@ class Conversation:
             self._unexpected(session_id, why, beginning(message, update.waiting), update.damaged)
             if join is not None:  # another chat as its answer, which is not ours to publish: it has none
                 self._refuse(join.session_id, 0, reasons.WRONG_ANSWER, Verdict.RETRY)
+
+    def _is_answer(self, message: UnknownMessage) -> bool:
+        """Take an answer that names no chat, if it is one; to a join it says that we are a party, without a history."""
+        if (join := self._chats.join_with(message.reference)) is not None:
+            self._release(join.session_id, reasons.NO_HISTORY)
+        return join is not None or self._chats.released(message.reference)
 
     def _error(self, message: EventError) -> None:
         reference = message.reference_id or 0

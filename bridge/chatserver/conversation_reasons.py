@@ -12,10 +12,17 @@ WRONG_CONNECTION: Final = Problem(input_codes.STRAY, "a message that does not be
 REGISTERED_TWICE: Final = Problem(input_codes.STRAY, "a second EventRegistered")
 NOT_JOINED: Final = Problem(input_codes.STRAY, "a chat that was not joined here")
 ANOTHER_CHAT: Final = Problem(input_codes.STRAY, "answer to a join of another chat")
+NO_CHAT: Final = Problem(input_codes.STRAY, "an EventSessionInfo without a chat")
 ANSWERS_NOTHING: Final = Problem(input_codes.STRAY, "an error that answers nothing")
 REMOVED: Final = Problem(link_codes.REMOVED, "removed from the chat")
 WRONG_ANSWER: Final = Problem(link_codes.WRONG_ANSWER, "the server answered with another chat")
+NO_HISTORY: Final = Problem(link_codes.WRONG_ANSWER, "the server answered without a transcript")
 TOO_MANY_EVENTS: Final = Problem(link_codes.TOO_MANY_EVENTS, "events without end, and no answer to the join")
+
+
+def no_update(*, chatless: bool) -> Problem:
+    """A message of an unknown name came, or an EventSessionInfo of no chat."""
+    return NO_CHAT if chatless else UNKNOWN_MESSAGE
 
 
 def not_registered(seconds: float) -> Problem:

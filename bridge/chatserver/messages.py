@@ -225,10 +225,25 @@ class EventStatus(_Message, frozen=True, tag=True):
 
 
 class UnknownMessage(msgspec.Struct, frozen=True):
-    """A message of an unknown name: data, not an error. `fields` is its JSON object without the name."""
+    """A message of an unknown name: data, not an error. `fields` is its JSON object without the name.
+
+    So is an EventSessionInfo without a chat and without events (`is_chatless`): no public source says what answers
+    a RequestReleaseParty (protocol facts 1.4: an assumption).
+    """
 
     name: str
     fields: dict[str, object]
+
+    @property
+    def is_chatless(self) -> bool:
+        """Whether it is an EventSessionInfo."""
+        return self.name == EventSessionInfo.__name__
+
+    @property
+    def reference(self) -> int:
+        """The reference of what it answers; 0 if it says none."""
+        reference = self.fields.get("referenceId")
+        return reference if isinstance(reference, int) else 0
 
     @property
     def session_id(self) -> str | None:

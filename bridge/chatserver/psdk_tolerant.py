@@ -1,7 +1,8 @@
 """Tolerant decoding of the JSON line wire, for lines that the exact types do not fit.
 
 What is not known passes: attributes of an event that have no field are kept as `unknown_attributes` (JSON text for
-structures), a message of an unknown name becomes an `UnknownMessage`. A null counts as absent. An unreadable event
+structures), a message of an unknown name becomes an `UnknownMessage`, and so does an EventSessionInfo that names no
+chat and holds no event. A null counts as absent. An unreadable event
 costs that event only. Dropped on purpose, because no type has a place for them: unknown attributes of a message, of its
 transcript, and of an item of a collection; and a number beyond 64 bits in an attribute of the message itself, such as
 `referenceId`: no such number answers anything of ours, and what else the message holds is not lost with it.
@@ -120,13 +121,15 @@ def read(
     name = _decode(fields.pop("messageName"), str, "messageName")
     kind = kinds.get(name)
     if kind is None:
-        return UnknownMessage(name, {key: _decode_untyped(raw, _UNNAMED) for key, raw in fields.items()}), ()
-    shaped: dict[str, object] = {"messageName": name}
+        return _unknown(name, fields), ()
+    shaped: dict[str, Any] = {"messageName": name}
     events: list[ChatEvent] = []
     damaged: tuple[Damaged, ...] = ()
-    carried = _CARRIED.get(kind)
+    carried, all_fields = _CARRIED.get(kind), fields.copy()
     if carried is not None and carried.transcript in fields:
         shaped[carried.transcript], events, damaged = _read_transcript(fields.pop(carried.transcript), carried)
+    if kind is EventSessionInfo and not (events or damaged or "sessionId" in (shaped.get("chatTranscript") or ())):
+        return _unknown(name, all_fields), ()
     own = {
         attribute: value
         for attribute, value in _decode_fields(fields, kind, "").items()
@@ -142,6 +145,10 @@ def read(
         transcript = msgspec.structs.replace(transcript, **{carried.events_field: events})
         message = msgspec.structs.replace(message, **{carried.transcript_field: transcript})
     return message, damaged
+
+
+def _unknown(name: str, fields: _Raws) -> UnknownMessage:
+    return UnknownMessage(name, {key: _decode_untyped(raw, _UNNAMED) for key, raw in fields.items()})
 
 
 def without_lone_surrogates(text: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from errno import EEXIST
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fastavro.write import Writer
@@ -51,13 +52,29 @@ class _Container:
 def clear_file(path: Path, name: str) -> Iterator[ClearRecords]:
     """Provide a new container file for records of type `name`, readable for its owner only; none is written over.
 
-    Raises EnvironmentFault when it cannot be written.
+    Until all is written it is called `path` with `.part` after it; what is not finished is removed. Raises
+    EnvironmentFault when it cannot be written.
     """
+    part = path.with_name(f"{path.name}.part")
     try:
-        with path.open("xb") as file:
-            path.chmod(_FOR_ITS_OWNER)
+        if path.exists():
+            raise FileExistsError(EEXIST, "File exists", str(path))
+        with part.open("xb") as file, _removed_unless_finished(part):
+            part.chmod(_FOR_ITS_OWNER)
             writer = Writer(file, Schemas(schema_folder()).whole(name), codec="deflate")
             yield _Container(writer)
             writer.flush()
+            file.close()
+            part.rename(path)
     except OSError as error:
-        raise EnvironmentFault(f"{path} cannot be written: {error.strerror}") from error
+        raise EnvironmentFault(f"{error.filename or path} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def _removed_unless_finished(part: Path) -> Iterator[None]:
+    """Remove a file that holds texts in clear, and only a part of what was asked for, if it is not finished."""
+    try:
+        yield
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

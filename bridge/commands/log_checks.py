@@ -84,11 +84,11 @@ class LogChecks:
         key: bytes | None,
         value: bytes | None,
         offset: int,
-        headers: Iterable[tuple[str, bytes]] = (),
+        headers: Iterable[tuple[str, bytes | None]] = (),
     ) -> None:
         """Take a record of the leaves topic."""
         self._audit(partition).feed_leaf(key, value, offset)
-        output = dict(headers).get(LEAF_OUTPUT, DEFAULT_OUTPUT.encode()).decode("utf-8", "replace")
+        output = (dict(headers).get(LEAF_OUTPUT) or DEFAULT_OUTPUT.encode()).decode("utf-8", "replace")
         leaves, leaf = self._leaves.setdefault(partition, {}), value or b""
         if leaf not in leaves and offset >= self._settled.get(partition, offset + 1):
             self._late.add(leaf)

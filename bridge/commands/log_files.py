@@ -5,6 +5,7 @@ The lines are those of records (`record_lines.py`), but for the schema: a value 
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -51,17 +52,26 @@ class LogFile:
     def feed(self, checks: LogChecks) -> None:
         """Feed checks with its records. Raises VerificationFailed, OSError where it is damaged."""
         partition = self.place.partition
+        for offset, around, value in self._records():
+            if self.place.type == ANCHORS:
+                checks.feed_anchor(partition, value, offset, dict(around.headers).get(KIND))
+            else:
+                checks.feed_leaf(partition, around.key, value, offset, around.headers)
+
+    def first_lines(self) -> Iterator[bytes]:
+        """Yield the first line of each value, up to where it is damaged: that of an anchor begins with its origin."""
+        with contextlib.suppress(VerificationFailed, OSError):
+            for _, _, value in self._records():
+                yield value.split(b"\n", 1)[0]
+
+    def _records(self) -> Iterator[tuple[int, Surroundings, bytes]]:
         with self.path.open("rb") as file:
             file.readline()
             for number, line in enumerate(file, 2):
                 try:
-                    offset, around, value = record_of_line(line)
+                    yield record_of_line(line)
                 except VerificationFailed as error:
                     raise VerificationFailed(f"line {number}: {error.message}") from error
-                if self.place.type == ANCHORS:
-                    checks.feed_anchor(partition, value, offset, dict(around.headers).get(KIND))
-                else:
-                    checks.feed_leaf(partition, around.key, value, offset, around.headers)
 
 
 def log_files_of(paths: Iterable[Path]) -> list[LogFile]:

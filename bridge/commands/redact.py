@@ -99,6 +99,9 @@ class _Work:
             self._stored_transcript(file, raw)
             return
         text = decoded(file, raw)
+        if "\0" in text:  # UTF-16 without its mark is valid UTF-8 in which no rule finds anything
+            self._refuse(file, f"{file}: a text with NUL characters, perhaps in UTF-16, cannot be redacted")
+            return
         if text.removeprefix("\ufeff").lstrip().startswith(("{", "[")):
             try:
                 values = _json_values(text)

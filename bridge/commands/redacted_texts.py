@@ -11,11 +11,11 @@ from bridge.records.redactor import not_among
 from bridge.records.rules import GROUPS
 from bridge.records.secret_names import SECRET, names_secret
 from bridge.records.text_changes import TextPart
-from bridge.transcript.attributes import flatten, unflatten
+from bridge.transcript.attributes import escaped_key, flatten, unflatten
 from bridge.transcript.events import STRING, Item, Items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from bridge.records.redactor import Redaction, Redactor
 
@@ -112,7 +112,10 @@ class JsonRedaction:
             return self._object(value, path)
         return value
 
-    def _object(self, value: dict[str, Any], path: str) -> dict[str, Any]:
+    def _object(
+        self, value: dict[str, Any], path: str, inside: Callable[[str, Any, str], Any] | None = None
+    ) -> dict[str, Any]:
+        """Return an object redacted; `inside` does so with a value, given its key and the path that changes name."""
         kept: dict[str, Any] = {}
         for key, inner in value.items():
             if names_secret(key):
@@ -121,7 +124,10 @@ class JsonRedaction:
             shown = self._text(key, _below(path, "(key)"))
             if shown != key:
                 shown = not_among({*kept, *value}, shown)
-            kept[shown] = self._group(key, inner, path) if key in GROUPS else self.value(inner, _below(path, shown))
+            if inside is not None:
+                kept[shown] = inside(key, inner, _below(path, shown))
+            else:
+                kept[shown] = self._group(key, inner, path) if key in GROUPS else self.value(inner, _below(path, shown))
         return kept
 
     def _text(self, text: str, path: str) -> str:
@@ -135,19 +141,35 @@ class JsonRedaction:
     def _group(self, group: str, value: Any, path: str) -> Any:
         """Return attributes of an event redacted; what is neither form of them, as any other value."""
         if isinstance(value, dict):
-            texts = {name: _text_of(one) for name, one in value.items() if isinstance(one, str | int | float)}
-            items = _items_of(texts)
-            names = dict(zip(flatten(items)[0], texts, strict=True))
-            values, _ = self._attributes(group, items)
-            shown = ((names.get(shown, shown), text) for shown, text in values.items())
-            kept = {name: value[name] if texts.get(name) == text else text for name, text in shown}
-            others = self._object({name: one for name, one in value.items() if name not in texts}, _below(path, group))
-            return kept | {name if name not in kept else not_among(kept, name): one for name, one in others.items()}
+            return self._map(group, value, "", _below(path, group))
         try:
             items = msgspec.convert(value, list[Item])
         except msgspec.ValidationError:
             return self.value(value, _below(path, group))
         return msgspec.to_builtins(unflatten(*self._attributes(group, items)))
+
+    def _map(self, group: str, value: dict[str, Any], above: str, path: str) -> dict[str, Any]:
+        """Return a map of attributes redacted; `above` is the path of the attribute that it is, with a dot, if any."""
+        texts = {name: _text_of(one) for name, one in value.items() if isinstance(one, str | int | float)}
+        items = _items_of({above + escaped_key(name) if above else name: text for name, text in texts.items()})
+        names = dict(zip(flatten(items)[0], texts, strict=True))
+        values, _ = self._attributes(group, items)
+        shown = [(names.get(shown, shown.removeprefix(above)), text) for shown, text in values.items()]
+        kept = {name: value[name] if texts.get(name) == text else text for name, text in shown}
+
+        def inside(name: str, one: Any, below: str) -> Any:
+            return self._nested(group, one, above + (escaped_key(name) if above else name) + ".", below)
+
+        others = self._object({name: one for name, one in value.items() if name not in texts}, path, inside)
+        return kept | {name if name not in kept else not_among(kept, name): one for name, one in others.items()}
+
+    def _nested(self, group: str, value: Any, above: str, path: str) -> Any:
+        """Return what is in an attribute: of an object, and of each in a list, the rules go by the whole path."""
+        if isinstance(value, dict):
+            return self._map(group, value, above, path)
+        if isinstance(value, list):
+            return [self._nested(group, inner, above, f"{path}[{at}]") for at, inner in enumerate(value)]
+        return self.value(value, path)
 
     def _attributes(self, group: str, items: Items) -> tuple[dict[str, str], dict[str, str]]:
         done: list[Redaction] = []

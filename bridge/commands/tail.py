@@ -11,7 +11,7 @@ from bridge.commands import settings
 from bridge.commands.formatting import HEADER, event_line, say, warn, width
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.stored_values import StoredValues
-from bridge.errors import EXIT_OK, SchemaUnknown, VerificationFailed
+from bridge.errors import EXIT_OK, SchemaUnknown, UsageError, VerificationFailed
 from bridge.records.avro import TRANSCRIPT_EVENT
 from bridge.records.render import Renderer
 
@@ -42,6 +42,8 @@ whose schema neither schema_registry.url nor this version knows is named on stan
 
 def run(args: argparse.Namespace) -> int:
     """Show events until interrupted, or until `--max`."""
+    if args.max is not None and args.max < 1:
+        raise UsageError("tail: --max is 1 or more")
     config = settings.config_of(args)
     run_until_interrupted(factories.explained(config, "tail", _tail(config, args)))
     return EXIT_OK

@@ -12,6 +12,7 @@ from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings, verb_calls
 from bridge.commands.clear_records import ClearLines, ClearRecords, clear_file
 from bridge.commands.formatting import warn
+from bridge.commands.input_parts import InputParts
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.record_files import files_of, opened
 from bridge.commands.stored_values import StoredValues
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from bridge.adapters.kafka.topic_reader import TopicReader
+    from bridge.commands.input_parts import CollectedInput
     from bridge.config import Config
     from bridge.records.audit_chain import AuditEntry
 
@@ -143,28 +145,34 @@ class _Unsealing:
             self._clear.add(await keys.opened(event))
 
     async def _quarantine(self, keys: TopicKeys, topics: TopicReader, topic: str, partitions: Collection[int]) -> None:
-        """Open input whose parts lie one after the other on a partition: it was sealed as a whole."""
-        parts: dict[int, list[bytes]] = {}
+        """Open input with all of its parts: it was sealed as a whole."""
+        parts = InputParts()
         async with StoredValues(self._config.schema_registry) as stored:
             async for records in topics.whole(topic, partitions):
                 for record in records:
                     where = f"{topic}-{record.partition}@{record.offset}"
                     try:
                         one = await stored.decode(QUARANTINED_INPUT, record.value or b"")
-                        found = [] if one["part"] == 1 else parts.get(record.partition, [])
-                        parts[record.partition] = [*found, one["bytes"]]
-                        if one["part"] == one["parts"] and self._chat in {None, one["sessionId"]}:
-                            await self._input(keys, one, parts.pop(record.partition), record.partition)
                     except (VerificationFailed, SchemaUnknown) as error:
                         self._left_out(where, error)
+                        continue
+                    for each in parts.take(record.partition, where, one):
+                        await self._input(keys, each, record.partition)
+            for partition, each in parts.rest():
+                await self._input(keys, each, partition)
 
-    async def _input(self, keys: TopicKeys, last: dict[str, Any], parts: list[bytes], partition: int) -> None:
-        if len(parts) != last["parts"]:
-            raise VerificationFailed("a part is missing")
-        names = [name for name in (last["sessionId"], name_of_partition(partition)) if name is not None]
-        await keys.ready(names)
-        whole = opened_input(b"".join(parts), keys.known(names))
-        self._clear.add({**last, "bytes": whole, "part": 1, "parts": 1})
+    async def _input(self, keys: TopicKeys, one: CollectedInput, partition: int) -> None:
+        if self._chat not in {None, one.session_id}:
+            return
+        names = [name for name in (one.session_id, name_of_partition(partition)) if name is not None]
+        try:
+            sealed = one.whole()
+            await keys.ready(names)
+            whole = opened_input(sealed, keys.known(names))
+        except VerificationFailed as error:
+            self._left_out(one.where, error)
+            return
+        self._clear.add({**one.found[-1], "bytes": whole, "part": 1, "parts": 1})
 
     def _left_out(self, where: str, error: Exception) -> None:
         self.failed += 1

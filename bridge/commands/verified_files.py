@@ -19,7 +19,7 @@ from bridge.records.verifier import Verifier
 from bridge.records.writer_schemas import WriterSchemas
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from bridge.commands.log_files import LogFile
@@ -128,13 +128,20 @@ def _partitions(done: Verification, files: list[RecordFile], first: dict[int | N
             done.found.append(Finding("", PARTITION, f"no file has the {what} of the partitions {lost}"))
 
 
+def _log_name(files: Iterable[LogFile], keys: Sequence[PublicKey]) -> str:
+    """Return the name of the keys with which the first anchor that names one begins: keys may be of several logs."""
+    firsts = (first for file in files if file.place.type == ANCHORS for first in file.first_lines())
+    named = (key.name for first in firsts for key in keys if first.startswith(f"{key.name}/".encode()))
+    return next(named, keys[0].name)
+
+
 class _FiledLog:
     """Compares session records with the log in files, if there is one: `begin` before them, `compare` after them."""
 
     def __init__(self, files: list[LogFile], keys: Sequence[PublicKey], check_stamp: StampCheck | None) -> None:
         output = next((file.place.output for file in files if file.place.output), DEFAULT_OUTPUT)
         self.files = files
-        self.checks = LogChecks(keys[0].name, keys, output, check_stamp)
+        self.checks = LogChecks(_log_name(files, keys), keys, output, check_stamp)
 
     def begin(self, done: Verification) -> None:
         """Read anchors."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.sealing.chat_seal import are_sealed, is_sealed
+from bridge.sealing.chat_seal import are_sealed, may_be_opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ def event_in_clear(record: Mapping[str, Any]) -> bool:
 
     What rules have masked counts as text: how much of it they left, only they know.
     """
-    return any(text and not is_sealed(text) for text in _texts(record))
+    return any(text and not may_be_opened(text) for text in _texts(record))
 
 
 class InputsInClear:

@@ -69,7 +69,7 @@ class SchemaLine(msgspec.Struct, frozen=True):
 class RecordLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """One record: `time` is Kafka's, in ms since 1970 UTC; `value` its value in base64, in single-object encoding.
 
-    `headers` are pairs of name and text; a value that is no UTF-8 is base64, after a null.
+    `headers` are pairs of name and text; a value that is no UTF-8 is base64, after a null. A null alone is no value.
     """
 
     offset: int
@@ -155,15 +155,19 @@ def container_block(payloads: Sequence[bytes], sync: bytes) -> bytes:
     return long(len(payloads)) + data(packed) + sync
 
 
-def _header(name: str, value: bytes) -> list[str | None]:
+def _header(name: str, value: bytes | None) -> list[str | None]:
+    if value is None:
+        return [name, None]
     try:
         return [name, value.decode()]
     except UnicodeDecodeError:
         return [name, None, b64encode(value).decode()]
 
 
-def _text(rest: Iterable[str | None]) -> bytes:
+def _text(rest: Iterable[str | None]) -> bytes | None:
     match list(rest):
+        case [None]:
+            return None
         case [str(text)]:
             return text.encode()
         case [None, str(packed)]:

@@ -23,10 +23,10 @@ _SHOWN: Final = 80
 
 @dataclass(slots=True, frozen=True)
 class Surroundings:
-    """Key and headers of a record, and its Kafka time in ms since 1970 UTC."""
+    """Key and headers of a record, whose values may be null, and its Kafka time in ms since 1970 UTC."""
 
     key: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
     timestamp: int
 
 

@@ -39,6 +39,15 @@ def are_sealed(data: bytes) -> bool:
     return data.startswith(_PREFIX_BYTES)
 
 
+def may_be_opened(text: str) -> bool:
+    """Tell whether a text can be what a seal made, whoever holds its key: people may type what begins like one.
+
+    Who types the whole form is not told apart: only the key does that.
+    """
+    whole = _unpacked(text) if is_sealed(text) else None
+    return whole is not None and len(whole) >= _NONCE_BYTES + _TAG_BYTES
+
+
 class ChatSeal:
     """What one data key seals and opens. `name` is the id of the chat that the key belongs to."""
 
@@ -61,12 +70,8 @@ class ChatSeal:
 
     def opened(self, field: str, sequence: int, sealed: str) -> str:
         """Return the plain text. Raises VerificationFailed for another key or place, and for altered bytes."""
-        packed = sealed.removeprefix(PREFIX)
-        try:
-            whole = urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
-        except ValueError as error:
-            raise VerificationFailed(f"{field}: not a sealed text") from error
-        if packed == sealed or _base64(whole) != packed:  # the decoder passes over characters that are none of its own
+        whole = _unpacked(sealed) if is_sealed(sealed) else None
+        if whole is None:
             raise VerificationFailed(f"{field}: not a sealed text")
         return self._opened(field, sequence, whole).decode("utf-8", "replace")
 
@@ -104,6 +109,16 @@ class ChatSeal:
 
 def _counted(data: bytes) -> bytes:
     return len(data).to_bytes(_LENGTH_BYTES, "big") + data
+
+
+def _unpacked(sealed: str) -> bytes | None:
+    """Return what is in a sealed text, encrypted; None if it has not its form."""
+    packed = sealed.removeprefix(PREFIX)
+    try:
+        whole = urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
+    except ValueError:
+        return None
+    return whole if _base64(whole) == packed else None  # the decoder passes over characters that are none of its own
 
 
 def _base64(data: bytes) -> str:

@@ -30,7 +30,8 @@ _NUMERIC = {"int": int, "long": int, "float": float}
 _INT64 = range(-(2**63), 2**63)
 
 
-def _escape(key: str) -> str:
+def escaped_key(key: str) -> str:
+    """Return a key as it stands in a path."""
     return key.translate(_SPECIAL) if "." in key or "\\" in key or "#" in key else key
 
 
@@ -59,7 +60,7 @@ def _flatten(items: Items, prefix: str, values: dict[str, str], types: dict[str,
         key = item.key
         count = seen.get(key, 0) + 1
         seen[key] = count
-        path = prefix + _escape(key)
+        path = prefix + escaped_key(key)
         if count > 1:
             path = f"{path}#{count}"
         value = item.value
@@ -154,4 +155,4 @@ def unflatten(values: dict[str, str], types: dict[str, str]) -> Items:
 
 def _rejoin(part: tuple[str, int]) -> str:
     key, repeat = part
-    return _escape(key) if repeat == 1 else f"{_escape(key)}#{repeat}"
+    return escaped_key(key) if repeat == 1 else f"{escaped_key(key)}#{repeat}"

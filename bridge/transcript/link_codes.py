@@ -54,7 +54,10 @@ JOIN_CODES: Final = {
         "Look up the error number.",
     ),
     NO_ANSWER: ("The server did not answer the join in time.", _SERVER),
-    WRONG_ANSWER: ("The server answered the join with another chat.", "Report it to the maker of the gateway."),
+    WRONG_ANSWER: (
+        "The server answered the join with another chat, or with none.",
+        "Report it to the maker of the gateway.",
+    ),
     UNREADABLE_HISTORY: ("The history that answered the join cannot be read.", "Look at the quarantine record."),
     HISTORY_TOO_LONG: (
         "The history that answered the join is longer than the limit.",

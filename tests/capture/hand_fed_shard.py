@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from bridge.backoff import Backoff
-from bridge.capture.inbox import Announced, Forgotten, PassedOver
+from bridge.capture.inbox import Announced, Forgotten, PassedOver, StillWatched
 from bridge.capture.pacing import EventRate
 from bridge.capture.preparation import NothingToPrepare
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard import Shard
 from bridge.capture.shard_settings import ShardSettings
 from bridge.capture.stored_door import StoredDoor
-from bridge.capture.stored_inputs import ErasureRequested, StoredArrived, StoredMissing, StoredRead, StoredRefused
+from bridge.capture.stored_inputs import StoredInput, StoredRead
 from tests.capture.scripted_logs import steady
 from tests.capture.scripted_stored import NoStoredTopic
 from tests.transcript.build import CHAT
@@ -125,9 +125,7 @@ def hand_fed_shard(
     )
 
 
-_NOT_OF_THE_SOURCE = (
-    Forgotten | PassedOver | StoredRead | StoredArrived | StoredMissing | StoredRefused | ErasureRequested
-)
+_NOT_OF_THE_SOURCE = Forgotten | PassedOver | StillWatched | StoredRead | StoredInput
 
 
 def feed(shard: Shard, inputs: Sequence[Input]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.announcement import Announcement, encode
 from bridge.capture.chat import FOLLOWED, GIVEN_UP
-from bridge.capture.following import act
+from bridge.capture.following import act, reconcile
 from bridge.capture.inbox import Announced
 from bridge.transcript.updates import JoinRefused, Verdict
 from tests.capture.test_session_store import NOW, followed
@@ -95,5 +95,17 @@ def test_a_password_with_which_it_was_asked_for_is_not_shown() -> None:
         [refused] = [one for one in servers.delivered if isinstance(one, JoinRefused)]
         assert refused.asked == ((A,), "a secret")
         assert "a secret" not in repr(refused)
+
+    play(scene())
+
+
+def test_a_give_up_that_counts_no_more_ends_nothing_that_was_begun_anew() -> None:
+    async def scene() -> None:
+        servers = VirtualServers(A)
+        await servers.joined(CHAT, A)
+        void_ends = {CHAT}
+        assert (reconcile(servers.manager, followed(), void_ends), void_ends) == ((0, 0), set())
+        await asyncio.sleep(30)
+        assert (servers.where(CHAT), len(servers[A].joins), servers[A].left) == (A, 1, [])
 
     play(scene())

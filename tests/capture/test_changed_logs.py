@@ -14,7 +14,7 @@ from bridge.capture.inbox import Announced
 from bridge.capture.session_store import SessionStore
 from bridge.capture.shard_recovery import ShardRecovery
 from bridge.capture.stored_chats import StoredShard
-from bridge.errors import AccessDenied, KafkaUnavailable
+from bridge.errors import AccessDenied, KafkaUnavailable, LeaderMissing
 from bridge.records.shard_facts import LogMark, ShardFacts
 from bridge.transcript.updates import JoinRefused, Verdict
 from tests.capture.hand_fed_shard import hand_fed_shard, until
@@ -214,7 +214,10 @@ def test_shards_that_are_opened_together_look_again_at_moments_of_their_own() ->
     assert all(15.0 <= rest <= 30.0 for rest in rests)
 
 
-@pytest.mark.parametrize(("refusal", "rest"), [(KafkaUnavailable("no leader"), 5.0), (AccessDenied("denied"), 30.0)])
+@pytest.mark.parametrize(
+    ("refusal", "rest"),
+    [(LeaderMissing("no leader"), 5.0), (AccessDenied("denied"), 30.0), (KafkaUnavailable("no answer"), 30.0)],
+)
 def test_why_a_look_failed_is_a_problem_until_the_next_one(refusal: KafkaUnavailable, rest: float) -> None:
     logs = ChangingLogs({})
     shard, store = recovery(logs), SessionStore(3, settings())

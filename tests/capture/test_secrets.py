@@ -141,7 +141,7 @@ def test_the_password_of_an_announcement_is_in_the_join_and_the_checkpoint_and_n
         (b'{"\xff":1}', "not_utf8"),
         ({"messageName": 5}, "unreadable_message"),
         ({"messageName": "EventError", "errorId": "x"}, "unreadable_message"),
-        ({"messageName": "EventSessionInfo"}, "unreadable_message"),
+        ({"messageName": "EventSessionInfo"}, "stray"),
         (info(CHAT, message(2, timeShift="x")), "unreadable_event"),
         (info(CHAT, message(2, userData=nested(70))), "unreadable_event"),
         (info(CHAT, message(2, userData=[item("k" * 2000, [item("a", "b")], "kvlist")])), "not_recorded"),

@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.capture.chat import FOLLOWED
+from bridge.capture.chat import FOLLOWED, GIVEN_UP, OVER
 from bridge.capture.inbox import PassedOver, memory_of
+from bridge.capture.stored_inputs import ErasureRequested, StoredPlace
 from bridge.errors import KafkaUnavailable
 from bridge.facts import ChatsReconciled
 from bridge.transcript.updates import JoinRefused, Verdict
-from tests.capture.hand_fed_shard import until
+from tests.capture.hand_fed_shard import feed, until
+from tests.capture.stored_documents_of import stored
 from tests.capture.test_inputs_in_parts import LONG, OTHER, announced, inbox, long, pushed, told
+from tests.capture.test_session_store import NOW, announcement
 from tests.capture.test_stored_door import StoredInstallation, read
 from tests.capture.virtual_engine import VirtualEngine, joined_at, state_of
 from tests.capture.virtual_servers import play
 from tests.support.reasons import A_REFUSAL
+from tests.transcript.build import CHAT, history, joined, said
 from tests.transcript.waiting_events import PART_BYTES
 
 if TYPE_CHECKING:
@@ -103,6 +107,38 @@ def test_a_chat_that_cannot_be_joined_afterwards_either_is_given_up_after_new_at
     play(scene())
 
 
+@pytest.mark.parametrize("over", [False, True])
+def test_a_chat_that_the_other_one_gave_up_is_followed_again_if_it_is_watched_all_the_time(over: bool) -> None:
+    async def scene() -> None:
+        async with VirtualEngine(A) as engine:
+            first, second = await engine.start(0), await engine.start()
+            engine.kafka.announce(0, ONE, A)
+            await asyncio.sleep(2)
+            engine.member(first).deaf = engine.member(first).cut_off = True
+            engine.kafka.refuses[0] = 1
+            await engine.member(second).rebalance(0)
+            async with without_servers(second):
+                await asyncio.sleep(300)
+                assert (state_of(second, ONE), joined_at(first, ONE)) == (GIVEN_UP, A)
+                engine.says(A, ONE, 7)
+                if over:
+                    engine.says(A, ONE, 8, "Over")
+            engine.member(first).deaf = engine.member(first).cut_off = False
+            engine.kafka.refuses[0] = 2  # until it is committed that the chat is followed, it stays as it is
+            await engine.assign((0,), ())
+            await asyncio.sleep(60)
+            if over:
+                assert (state_of(first, ONE), engine.kafka.events(ONE)) == (OVER, ["GAP", 7, 8])
+                return
+            assert (state_of(first, ONE), joined_at(first, ONE)) == (FOLLOWED, A)
+            engine.says(A, ONE, 8)
+            await asyncio.sleep(2)
+            assert (engine.kafka.events(ONE), len(engine.servers[A].joins)) == (["GAP", 7, "RESUMED", 8], 2)
+            assert engine.facts(ChatsReconciled) == [ChatsReconciled(shard=0, followed=1, forgotten=0)]
+
+    play(scene())
+
+
 def test_an_announcement_that_the_other_one_has_folded_does_not_bring_back_what_a_later_one_replaced() -> None:
     async def scene() -> None:
         async with VirtualEngine(A, B) as engine:
@@ -154,6 +190,39 @@ def test_what_a_feeder_had_read_is_dropped_and_it_begins_where_the_other_one_lef
             assert installation.feeders[0].starts == [{}, {"ucs.bookmark": b"3"}]
             await asyncio.sleep(40)
             assert [text.place for text in installation.texts()] == ["ucs#1", "ucs#2", "ucs#3"]
+
+    play(scene())
+
+
+def test_a_request_to_erase_that_the_other_one_has_executed_does_not_reach_a_chat_that_has_begun_again() -> None:
+    async def scene() -> None:
+        installation = StoredInstallation()
+        whole: list[Input] = [announcement(), history(joined(1), said(2), over=True)]
+        async with installation.running() as shard:
+            feed(shard, whole)
+            await until(lambda: CHAT in shard.store.chats and not shard.uncommitted)
+            check = shard._check_assignment
+
+            async def unknown() -> None:
+                raise KafkaUnavailable("scripted: rebalancing")
+
+            shard._check_assignment = unknown
+            installation.kept.refuse = 1
+            installation.readings[0].deliver(ErasureRequested(CHAT, StoredPlace(8), "request-1", NOW), 0)
+            await until(lambda: not installation.kept.refuse)
+            [text] = stored(joined(1), said(2), offset=9)
+            installation.readings[0].deliver(text, 1_000)
+            async with installation.running(owner=2) as other:
+                installation.readings[1].deliver(ErasureRequested(CHAT, StoredPlace(8), "request-1", NOW), 0)
+                await until(lambda: CHAT not in other.store.chats)
+                feed(other, [announcement(offset=1), history(joined(1), said(2), said(3), over=True)])
+                await until(lambda: CHAT in other.store.chats and not other.uncommitted)
+            shard._check_assignment = check
+            await until(lambda: len(installation.readings) > 2)
+            assert [one.place for one in installation.readings] == [None, None, StoredPlace(8)]
+            await asyncio.sleep(40)
+            assert shard.store.chats[CHAT].transcript.delivered.ranges == 1
+            assert 3 in shard.store.chats[CHAT].transcript.delivered
 
     play(scene())
 

@@ -37,11 +37,14 @@ class ManualClock:
 @dataclass
 class ScriptedStamper:
     fails: list[StampUnavailable | StampInvalid] = field(default_factory=list)
+    refused: bytes = b""
     stamped: list[bytes] = field(default_factory=list)
 
     async def stamp(self, stamped: bytes) -> bytes:
         if self.fails:
             raise self.fails.pop(0)
+        if stamped == self.refused:
+            raise LYING
         self.stamped.append(stamped)
         return b"stamp of " + stamped
 
@@ -144,3 +147,16 @@ def test_an_authority_that_is_away_or_lies_is_told_and_asked_again() -> None:
     assert shard.stamper.stamped == [head(2).value]
     codes = ["TIMESTAMP_UNAVAILABLE", "TIMESTAMP_INVALID"]
     assert [fact.code for fact in shard.told.facts if isinstance(fact, StampFailed)] == codes
+
+
+def test_a_head_that_gets_no_valid_stamp_keeps_no_other_partition_from_its_own() -> None:
+    shard = StampedShard()
+    for partition in (1, 2, 3):
+        shard.stamps.committed(batch(head(partition, partition), partition=partition))
+    shard.stamper.refused = head(1, 1).value or b""
+    for _ in range(3):
+        shard.look()
+    assert shard.stamper.stamped == [head(2, 2).value, head(3, 3).value]
+    shard.stamper.refused = b""
+    shard.look()
+    assert shard.stamper.stamped[2:] == [head(1, 1).value]

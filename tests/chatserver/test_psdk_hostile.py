@@ -130,12 +130,11 @@ def test_a_line_nested_too_deeply_is_unreadable(opened: bytes) -> None:
         (b"[1]", "expected object, got array"),
         (b'{"messageName":7}', "messageName: expected str, got int"),
         (b'{"messageName":"Pong","referenceId":"7"}', "referenceId: expected int | null, got str"),
-        (b'{"messageName":"EventSessionInfo"}', "object missing required field chatTranscript"),
         (b'{"messageName":"EventError","description":"\xff"}', "description: not UTF-8: invalid start byte"),
         (b'{"messageName":"Pong"} {}', "JSON is malformed: trailing characters (byte 24)"),
         (line()[:-1], "input data was truncated"),
         (
-            b'{"messageName":"EventSessionInfo","chatTranscript":{}}',
+            b'{"messageName":"EventSessionInfo","chatTranscript":{"chatEventList":[{"eventType":"abandon","eventId":1}]}}',
             "chatTranscript: object missing required field sessionId",
         ),
         (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge import cli
-from bridge.errors import EXIT_CONFIGURATION, EXIT_OK, EXIT_RUNTIME
+from bridge.errors import EXIT_CONFIGURATION, EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME
 from tests.commands.convert_process import SAMPLES
 
 if TYPE_CHECKING:
@@ -112,6 +112,15 @@ def test_a_stored_transcript_becomes_records_and_each_change_has_its_event(
             [("userData.FirstName", "names", 1), ("userData.In[0]", "mails", 1)],
         ),
         (
+            {"userData": {"of": {"FirstName": "Nora", "n": 1}, "all": [{"FirstName": "Nora"}, "Nora", {"a.b": MAIL}]}},
+            {"userData": {"of": {"FirstName": "***", "n": 1}, "all": [{"FirstName": "***"}, "Nora", {"a.b": ""}]}},
+            [
+                ("userData.of.FirstName", "names", 1),
+                ("userData.all.FirstName", "names", 1),
+                ("userData.all.a\\.b", "mails", 1),
+            ],
+        ),
+        (
             {"userData": {"FirstName": "Nora", "no path #": "a", "x.y\\": MAIL}},
             {"userData": {"FirstName": "***", "no path #": "a", "x.y\\": ""}},
             [("userData.FirstName", "names", 1), ("userData.x\\.y\\\\", "mails", 1)],
@@ -203,6 +212,16 @@ def test_json_that_is_nested_too_deeply_is_refused(
     assert cli.main(["redact", str(file)]) == EXIT_RUNTIME
     told = capsys.readouterr()
     assert (told.out, "nested too deeply" in told.err) == ("", True)
+
+
+@pytest.mark.parametrize("text", [MAIL, json.dumps({"a": MAIL})])
+def test_a_text_in_utf_16_is_refused(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "wide.txt"
+    file.write_bytes(text.encode("utf-16-le"))
+    assert cli.main(["redact", str(file)]) == EXIT_RUNTIME
+    assert "NUL characters" in capsys.readouterr().err
+    file.write_bytes(text.encode("utf-16"))
+    assert cli.main(["redact", str(file)]) == EXIT_ENVIRONMENT
 
 
 def test_json_goes_with_dry_run_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

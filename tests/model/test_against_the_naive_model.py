@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from hypothesis import given, settings
 
-from bridge.capture.inbox import Announced, Forgotten, PassedOver
+from bridge.capture.inbox import Announced, Forgotten, PassedOver, StillWatched
 from bridge.capture.stored_inputs import StoredInput, StoredRead
 from bridge.transcript.events import ChatTranscript
 from bridge.transcript.updates import TranscriptUpdate
@@ -56,7 +56,7 @@ def play(script: list[ScriptStep]) -> tuple[NaiveChat, ModelTopics]:
         for one in given_now.inputs:
             if isinstance(one, Announced):
                 model.announced()
-            elif not isinstance(one, Forgotten | PassedOver | StoredRead | StoredInput):
+            elif not isinstance(one, Forgotten | PassedOver | StillWatched | StoredRead | StoredInput):
                 model.give(one, given_now.now)
         model.folded(given_now.now)
         assert [published(record) for record in topics.records] == model.records

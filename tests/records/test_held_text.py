@@ -19,7 +19,8 @@ NOTHING: dict[str, Any] = {
 
 def test_each_place_of_a_text_counts_unless_it_is_sealed_or_empty() -> None:
     places = (("message", "text"), ("notice", "text"), ("party", "nickname"), ("file", "name"))
-    for text, clear in (("hello", True), ("sealed:1:AAAA", False), ("", False), (None, False)):
+    begin_like_one = [("sealed:1: typed by a person", True), ("sealed:1:", True), ("sealed:1:hello", True)]
+    for text, clear in (("hello", True), *begin_like_one, ("sealed:1:" + "A" * 38, False), ("", False), (None, False)):
         for part, field in places:
             assert event_in_clear({**NOTHING, part: {field: text}}) is clear
         for name in ("userData", "eventAttributes", "unknownAttributes"):

@@ -10,8 +10,8 @@ import pytest
 from bridge.chatserver.psdk_json import INBOUND_LIMIT
 from bridge.errors import Problem
 from bridge.transcript.gap_codes import UNREADABLE
-from bridge.transcript.input_codes import TOO_LONG, UNKNOWN_MESSAGE, UNKNOWN_STATUS, UNREADABLE_EVENT
-from bridge.transcript.link_codes import HISTORY_TOO_LONG
+from bridge.transcript.input_codes import STRAY, TOO_LONG, UNKNOWN_MESSAGE, UNKNOWN_STATUS, UNREADABLE_EVENT
+from bridge.transcript.link_codes import HISTORY_TOO_LONG, WRONG_ANSWER
 from bridge.transcript.updates import JoinRefused, LinkDown, QuarantinedInput, TranscriptUpdate, Verdict
 from tests.capture.link_harness import CHAT, OTHER, LinkHarness, info, line, message, party
 from tests.capture.virtual_servers import VirtualServers, play
@@ -121,6 +121,39 @@ def test_an_unknown_message_that_names_a_joined_chat_is_quarantined_and_marks_th
         for chat, verdict in ((CHAT, "INCOMPLETE"), (OTHER, "COMPLETE")):
             harness.hears(info(chat, message(2), status="Over"))
             assert harness.certificate(chat)["verdict"] == verdict
+
+
+@pytest.mark.parametrize("transcript", [{}, {"chatTranscript": None}, {"chatTranscript": {"startAt": ""}}])
+def test_an_answer_to_a_release_that_has_no_transcript_is_one_and_marks_no_chat(transcript: dict[str, object]) -> None:
+    with LinkHarness(CHAT, OTHER) as harness:
+        harness._run(harness.link.leave, OTHER)
+        reference = json.loads(harness.stream.written.splitlines()[-1])["referenceId"]
+        answer = {"messageName": "EventSessionInfo", "sessionStatus": "Over", **transcript}
+        harness.hears(answer | {"referenceId": reference})
+        assert harness.set_aside() == []
+        harness.hears(answer | {"referenceId": reference})  # it answers nothing any more
+        assert [(one["sessionId"], one["code"]) for one in harness.set_aside()] == [(None, STRAY)]
+        harness.hears(info(CHAT, message(2), status="Over"))
+        assert (harness.certificate()["verdict"], harness.certificate()["unattributed"]) == ("COMPLETE", 0)
+
+
+def test_a_join_that_is_answered_without_a_transcript_is_taken_back_and_tried_again() -> None:
+    with LinkHarness(CHAT) as harness:
+        harness.announce({"sessionId": OTHER, "host": "chat-1", "port": 4800})
+        harness.hears({"messageName": "EventSessionInfo", "referenceId": harness.join(OTHER)})
+        [refused] = harness.refused
+        assert (refused.session_id, refused.verdict, refused.reason.code) == (OTHER, Verdict.RETRY, WRONG_ANSWER)
+        assert json.loads(harness.stream.written.splitlines()[-1])["messageName"] == "RequestReleaseParty"
+        harness.hears(info(CHAT, message(2), status="Over"))
+        assert (harness.certificate()["verdict"], harness.certificate()["unattributed"]) == ("COMPLETE", 0)
+
+
+def test_events_without_a_chat_are_still_of_any_chat_of_the_link() -> None:
+    with LinkHarness(CHAT) as harness:
+        harness.hears({"messageName": "EventSessionInfo", "chatTranscript": {"chatEventList": [message(2)]}})
+        assert [one["sessionId"] for one in harness.set_aside()] == [None]
+        harness.hears(info(CHAT, message(3), status="Over"))
+        assert (harness.certificate()["verdict"], harness.certificate()["unattributed"]) == ("INCOMPLETE", 1)
 
 
 def test_the_unreadable_events_of_a_message_for_a_chat_that_is_not_joined_are_quarantined_too() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,10 @@ from bridge.commands.verification import Selection
 from bridge.commands.verified_files import verify_files
 from bridge.config import Config
 from bridge.errors import EnvironmentFault
-from tests.tampering.signed_copies import ANCHORS, KEY, LEAVES, signed
-from tests.tampering.topic_copies import PARTITIONS, TopicCopiesReader, reader_of, sound
+from bridge.evidence.log_audit import LEAF_OUTPUT
+from tests.evidence.signing_keys import KnownKey
+from tests.tampering.signed_copies import ANCHORS, KEY, LEAVES, NAME, signed
+from tests.tampering.topic_copies import EVENTS, PARTITIONS, SESSIONS, TopicCopiesReader, reader_of, sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,3 +107,20 @@ def test_another_file_among_them_is_refused(exported: Export) -> None:
 def test_where_there_is_no_log_none_is_exported(exported: Export) -> None:
     with pytest.raises(EnvironmentFault, match="there is no topic"):
         exported(sound())
+
+
+def test_keys_of_another_log_before_those_of_this_one_are_let_pass(exported: Export) -> None:
+    folder = exported(signed(sound()))
+    others = [KnownKey(2, "chatbridge/other/sessions").public, KnownKey(3, NAME[:-1]).public]
+    done = verify_files([folder], Selection(), [*others, KEY.public])
+    assert done.findings(Selection()) == []
+
+
+def test_headers_without_a_value_are_exported_and_read_back(exported: Export) -> None:
+    copies = signed(sound())
+    for topic in (EVENTS, SESSIONS, LEAVES, ANCHORS):
+        log = copies.log(topic, P)
+        log[:] = [replace(record, headers=(*record.headers, ("trace", None))) for record in log]
+    log = copies.log(LEAVES, P)
+    log[:] = [replace(record, headers=((LEAF_OUTPUT, None),)) for record in log]
+    assert broken(exported(copies)) == []

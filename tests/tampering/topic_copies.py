@@ -47,7 +47,7 @@ class CopiedRecord:
     topic: str
     partition: int
     key: bytes
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
     value: bytes
     timestamp: int
     offset: int = 0
