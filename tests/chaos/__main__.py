@@ -43,13 +43,18 @@ def main() -> int:
     parser.add_argument(
         "--patience", type=float, default=1.0, help="wait so many times as long, on a machine with other work"
     )
+    parser.add_argument(
+        "--traced",
+        action="store_true",
+        help="workers write down what they ask Kafka for; the model of the hand-over must be able to do the same",
+    )
     parser.add_argument("--zombies", action="store_true", help="only one kind of fault: workers that stand still")
     parser.add_argument(
         "--left-out",
         choices=LEFT_OUT_STEPS,
         metavar="STEP",
         help="have workers leave out a step of the hand-over (one of tests/chaos/left_out_steps.py): exit code 0 when "
-        "Kafka's logs of the shards tell it",
+        "Kafka's logs of the shards tell it, or their traces",
     )
     parser.add_argument("--stored", action="store_true", help="fill what is missing from the stored side at the end")
     parser.add_argument("--report", type=Path, default=None, help="Markdown")
@@ -68,6 +73,7 @@ def main() -> int:
         "tls": args.tls,
         "patience": args.patience,
         "left_out": args.left_out,
+        "traced": args.traced,
     }
     plan = zombies(seed) if args.zombies else steps(seed, args.brokers)
     with ChaosCluster(folder, seed, brokers=args.brokers, **kind) as cluster:
@@ -77,9 +83,12 @@ def main() -> int:
         args.report.write_text(report, encoding="utf-8")
     _log(f"{outcome.comparison}\n\n{report}")
     if args.left_out is not None:
-        found = outcome.writers.problems
-        _log(f"{args.left_out}: {f'told by the logs: {found[0]}' if found else 'NOT told by the logs of the shards'}")
-        return 0 if found else 1
+        found = {"the logs of the shards": outcome.writers.problems}
+        if outcome.traces is not None:
+            found["the traces"] = outcome.traces.problems
+        for what, problems in found.items():
+            _log(f"{args.left_out}: {f'told by {what}: {problems[0]}' if problems else f'NOT told by {what}'}")
+        return 0 if any(found.values()) else 1
     if outcome.held:
         _log(f"seed {seed}: everything held")
         if args.logs is None:

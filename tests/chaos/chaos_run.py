@@ -22,6 +22,7 @@ from tests.chaos.stored_fill import StoredFill, fill_from_stored
 from tests.chaos.verdict_comparison import VerdictComparison, certificates_of, compare_verdicts
 from tests.chaos.verdict_files import keep
 from tests.evidence.judged_log import JudgedLog
+from tests.handover.process_traces import JudgedTraces, judge_traces
 from tests.handover.writer_order import JudgedWriters
 from tests.support.ledger_timeline import FaultFreePeriod, read_timelines
 from tests.support.non_interference import interference
@@ -73,6 +74,7 @@ class Outcome:
     garbage: list[SentGarbage] = field(default_factory=list)
     log: JudgedLog = field(default_factory=JudgedLog)
     writers: JudgedWriters = field(default_factory=JudgedWriters)
+    traces: JudgedTraces | None = None
     stored: StoredFill | None = None
 
     @property
@@ -141,6 +143,9 @@ def run(
         outcome.writers = judged_writers.writers_of(checkpoints, cluster.patience)
     except KafkaError as error:
         outcome.problems.append(f"who wrote the shards cannot be judged: {type(error).__name__}: {error}")
+    if cluster.traces is not None:
+        outcome.traces = judge_traces(cluster.traces, SHARDS)
+        outcome.problems += outcome.traces.problems
     outcome.problems += [*outcome.log.problems, *of_one_key(outcome), *outcome.writers.problems]
     outcome.problems += sorted(set(interference(cluster.summaries, cluster.journals)))
     outcome.comparison = compare_with_ledger(

@@ -15,12 +15,14 @@ from bridge.sandbox import LocalCluster
 from bridge.writer_factory import ids_of_worker
 from tests.chaos.mutant_worker import MutantWorker
 from tests.chaos.plan import CHAT_SERVERS, SHARDS, WORKERS
+from tests.chaos.traced_worker import TracedWorker
 from tests.evidence.judged_log import SignedLog
 from tests.support.kafka_tools import AUTHORIZER
 from tests.support.processes import Bridge, Simulator, wait_for
 from tests.support.secured_broker import SecuredCluster
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -63,14 +65,19 @@ class ChaosCluster:
         tls: bool = False,
         patience: float = 1.0,
         left_out: str | None = None,
+        traced: bool = False,
     ) -> None:
         """`tls`: workers and commands use TLS with client certificates; the oracle, which is no part of them, not.
 
         `patience`: how many times as long it is waited as on a machine without other work. `left_out`: a step of the
-        hand-over that workers do not take.
+        hand-over that workers do not take. `traced`: workers write down what they ask Kafka for, in `traces`.
         """
         self.patience = patience
-        self._make_worker = Bridge if left_out is None else partial(MutantWorker, left_out)
+        self.traces = folder / "traces" if traced else None
+        self._make_worker: Callable[..., Bridge] = Bridge if left_out is None else partial(MutantWorker, left_out)
+        if self.traces is not None:
+            self.traces.mkdir()
+            self._make_worker = partial(TracedWorker, self.traces, left_out)
         self.transactions = transactions
         self._of_workers = cycle(("worker", "shard") if transactions == "both" else (transactions,))
         self.tls = tls

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tests.chaos.chaos_run import Outcome
     from tests.chaos.stored_fill import StoredFill
     from tests.evidence.judged_log import JudgedLog
+    from tests.handover.process_traces import JudgedTraces
 
 _VERDICTS: Final = "verdict of every chat as the ledger alone tells, and every absence in its intervals"
 
@@ -22,6 +23,7 @@ def render(outcome: Outcome) -> str:
     command = f"python -m tests.chaos --seconds {outcome.seconds:g} --seed {outcome.seed} --brokers {outcome.brokers}"
     command += "" if outcome.transactions == "worker" else f" --transactions {outcome.transactions}"
     command += " --tls" if outcome.tls else ""
+    command += "" if outcome.traces is None else " --traced"
     patience = outcome.ready_seconds / READY_SECONDS
     command += "" if patience == 1 else f" --patience {patience:g}"
     command += "" if outcome.stored is None else " --stored"
@@ -82,6 +84,11 @@ def _promises(outcome: Outcome) -> list[tuple[str, int]]:
         ),
         ("heads, their growth, statements and proofs as Go's libraries want them", len(outcome.log.problems)),
         ("commits by two writers, as Kafka's logs of the shards tell", len(outcome.writers.problems)),
+        *(
+            [("traces that the model of the hand-over cannot have left", len(outcome.traces.problems))]
+            if outcome.traces is not None
+            else []
+        ),
         (
             f"back within {outcome.ready_seconds:g} s, below 400 MiB, exit code 0, no chat disturbed",
             len(outcome.problems),
@@ -121,6 +128,7 @@ def _figures(outcome: Outcome) -> list[tuple[str, object]]:
         *_judged(outcome.log),
         ("commits of shards judged in Kafka's logs", f"{outcome.writers.judged} of {outcome.writers.commits}"),
         ("changes of writers in them", outcome.writers.changes),
+        *_traced(outcome.traces),
         ("longest time from a fault's end until every chat was followed again", f"{max(recoveries):.1f} s"),
         ("median of that time", f"{statistics.median(recoveries):.1f} s"),
         *_filled(outcome.stored),
@@ -137,6 +145,15 @@ def _judged(log: JudgedLog) -> list[tuple[str, object]]:
         ("statements about open chats", log.statements),
         ("certificates with a proof that they are in the log", f"{log.inclusions} of {log.certificates}"),
         ("keys that signed heads of each partition", log.signers),
+    ]
+
+
+def _traced(traces: JudgedTraces | None) -> list[tuple[str, object]]:
+    if traces is None:
+        return []
+    return [
+        ("commits of shards in the traces of workers that the model of the hand-over accepts", traces.commits),
+        ("changes of workers in them", traces.changes),
     ]
 
 

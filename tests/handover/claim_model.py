@@ -98,7 +98,7 @@ class ClaimModel:
                 yield from self._withdraw(state, number, shard, part)
         yield from self._commit(state, number, worker)
         if state.switched < self._bounds.switches:
-            yield self._switch(state._replace(switched=state.switched + 1), number, worker)
+            yield self.switched(state._replace(switched=state.switched + 1), number, worker)
         if state.set_back < self._bounds.setbacks:
             yield from self._set_back(state._replace(set_back=state.set_back + 1), number, worker)
 
@@ -116,7 +116,7 @@ class ClaimModel:
                 changed = worker._replace(epoch=0, checked=False, committing=False, parts=tuple(parts))
                 yield f"{number} waits for a commit no more", _with(unheard, number, changed)
 
-    def _switch(self, state: ModelState, number: int, worker: WorkerModel) -> tuple[str, ModelState]:
+    def switched(self, state: ModelState, number: int, worker: WorkerModel) -> tuple[str, ModelState]:
         """Let a worker go on under its next id, whatever it waits for."""
         parts = [ShardPart() for _ in worker.parts]
         for shard, part in enumerate(worker.parts):
@@ -131,9 +131,10 @@ class ClaimModel:
                 state = state._replace(requests=state.requests - {request} | {request._replace(life=NOBODY)})
         at = (worker.at + 1) % self._bounds.ids
         changed = worker._replace(epoch=0, checked=False, committing=False, parts=tuple(parts), at=at)
-        return f"{number} goes on under id {self._id(number, changed)}", _with(state, number, changed)
+        return f"{number} goes on under id {self.id_of(number, changed)}", _with(state, number, changed)
 
-    def _id(self, number: int, worker: WorkerModel) -> int:
+    def id_of(self, number: int, worker: WorkerModel) -> int:
+        """Return which transactional id a worker uses."""
         return self._ids_of(number)[worker.at]
 
     def _ids_of(self, number: int) -> range:
@@ -144,7 +145,7 @@ class ClaimModel:
         if worker.epoch and not worker.checked:
             parts = tuple(self._checked(state, worker, shard) for shard in range(len(worker.parts)))
             yield f"{number} checks its claims", _with(state, number, worker._replace(checked=True, parts=parts))
-        own = self._id(number, worker)
+        own = self.id_of(number, worker)
         fenced = worker.epoch != state.epochs[own] or not worker.epoch
         marked = not unmarked(state, own)
         if fenced and marked and not worker.committing and state.epochs[own] < self._bounds.epochs:
@@ -226,7 +227,7 @@ class ClaimModel:
 
     def _take(self, state: ModelState, number: int, shard: int) -> Iterator[tuple[str, ModelState]]:
         worker = state.workers[number]
-        claim = Claim(self._id(number, worker), state.taken if self._does(HandoverStep.OWN_KEY) else 0)
+        claim = Claim(self.id_of(number, worker), state.taken if self._does(HandoverStep.OWN_KEY) else 0)
         others = frozenset(state.claims[shard]) if not self._does(HandoverStep.LOOK_AGAIN) else frozenset[Claim]()
         part = ShardPart(Phase.CLAIMING, claim, state.commits[shard], others)
         if worker.parts[shard].phase is Phase.RENEWING:
@@ -247,7 +248,7 @@ class ClaimModel:
     def _fence(self, state: ModelState, number: int, shard: int, part: ShardPart) -> Iterator[tuple[str, ModelState]]:
         name = f"{number}, shard {shard}:"
         if self._does(HandoverStep.FENCE) and self._does(HandoverStep.FENCE_AFTER_CLAIM):
-            own, wrote = self._id(number, state.workers[number]), state.workers[number].wrote
+            own, wrote = self.id_of(number, state.workers[number]), state.workers[number].wrote
             same = part.renews is None and any(one.claimant == own and one not in wrote for one in part.others)
             after = self._fenced(state, number, part.others, own=same and self._does(HandoverStep.FENCE_OWN_ID))
             if after is None:
@@ -261,7 +262,7 @@ class ClaimModel:
         self, state: ModelState, number: int, claims: Iterable[Claim], *, own: bool = False
     ) -> ModelState | None:
         """Return the state after a worker has fenced the ids of claims; None: that has to wait. `own`: its own, too."""
-        current, mine = self._id(number, state.workers[number]), set(self._ids_of(number))
+        current, mine = self.id_of(number, state.workers[number]), set(self._ids_of(number))
         fenced = {one.claimant for one in claims} - ({current} if self._does(HandoverStep.FENCE_FORMER_ID) else mine)
         if own:
             if unmarked(state, current):
@@ -280,7 +281,7 @@ class ClaimModel:
         owned = [
             (shard, part.known, part.claim) for shard, part in enumerate(worker.parts) if part.phase is Phase.OWNED
         ]
-        own = self._id(number, worker)
+        own = self.id_of(number, worker)
         if not owned or worker.committing or not worker.checked or unmarked(state, own):
             return
         if any(state.commits[shard] >= self._bounds.commits for shard, *_ in owned):

@@ -31,8 +31,8 @@ class MixedModel(ClaimModel):
         workers = first.workers + (WorkerModel(0, checked=False, parts=(ShardPart(),)),) * own
         return first._replace(epochs=(*first.epochs, 0), workers=workers)
 
-    def _id(self, number: int, worker: WorkerModel) -> int:
-        return self._shard_id if self._has_shard_id(number) else super()._id(number, worker)
+    def id_of(self, number: int, worker: WorkerModel) -> int:
+        return self._shard_id if self._has_shard_id(number) else super().id_of(number, worker)
 
     @property
     def _shard_id(self) -> int:

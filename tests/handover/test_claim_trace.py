@@ -31,6 +31,8 @@ NOT_IN_A_TRACE = {
     "claim-renewed-that-was-not-the-last",
     "claim-of-a-former-id-removed",
 }
+INTERRUPTED = (0.0, 0.3)
+"""How many of the revocations come while a shard is being taken, perhaps, by the seed: with many, others are rare."""
 LATE = (0.0, 0.0, 0.0, 0.001, 0.01, 0.05, 0.5)
 PAUSES = (0.0, 0.01, 0.1, 1.0)
 
@@ -38,8 +40,9 @@ PAUSES = (0.0, 0.01, 0.1, 1.0)
 class TracedHandovers:
     """Two workers that take two shards from each other, leave them and are killed, as a seed has it."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, interrupted: float) -> None:
         self.rng = rng
+        self.interrupted = interrupted
         self.kafka = ClaimedKafka(late=lambda: rng.choice(LATE))
         self.lines: list[TraceLine] = []
         self.lives: list[RecordedWorker] = []
@@ -80,6 +83,12 @@ class TracedHandovers:
             self.writing[number, shard] = task, leaves
 
     async def revoke(self, number: int, shard: int) -> None:
+        """Revoke a shard: the worker leaves it, or is cancelled, now and then while it takes the shard."""
+        if (number, shard) in self.writing and self.rng.random() < self.interrupted:
+            task, _ = self.writing.pop((number, shard))
+            task.cancel()
+            await asyncio.wait([task])
+            return
         async with self.taking[number]:
             if (number, shard) not in self.writing:
                 return
@@ -128,7 +137,7 @@ class TracedHandovers:
 
 def traced(seed: int) -> list[TraceLine]:
     async def scene() -> list[TraceLine]:
-        handovers = TracedHandovers(Random(seed))
+        handovers = TracedHandovers(Random(seed), INTERRUPTED[seed % 2])
         for _ in range(STEPS):
             await handovers.step()
             await asyncio.sleep(handovers.rng.choice(PAUSES))
@@ -146,6 +155,14 @@ def check(seed: int) -> None:
     TraceModel(workers=len(NAMES), shards=SHARDS).check(last_looks(traced(seed)))
 
 
+def accepted(seed: int) -> bool:
+    try:
+        check(seed)
+    except TraceNotAcceptedError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_the_model_accepts_what_the_engine_does(seed: int) -> None:
     check(seed)
@@ -155,13 +172,10 @@ def test_the_model_accepts_what_the_engine_does(seed: int) -> None:
 def test_the_model_does_not_accept_what_it_does_with_a_step_left_out(
     step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for one in LEFT_OUT_STEPS[step]:
-        monkeypatch.setattr(one.owner, one.method, getattr(one.owner, one.method))  # as it is again, afterwards
-    leave_out(step)
-
-    def check_many() -> None:
-        for seed in range(MOST_SEEDS):
-            check(seed)
-
-    with pytest.raises(TraceNotAcceptedError):
-        check_many()
+    with monkeypatch.context() as changed:
+        for one in LEFT_OUT_STEPS[step]:
+            changed.setattr(one.owner, one.method, getattr(one.owner, one.method))  # as it is again, afterwards
+        leave_out(step)
+        refused = next((seed for seed in range(MOST_SEEDS) if not accepted(seed)), None)
+    assert refused is not None
+    check(refused)  # it is the step that makes the difference

@@ -1,0 +1,56 @@
+"""What becomes of a state of the hand-over model by what its own steps do not have, or not alone: for traces."""
+
+from __future__ import annotations
+
+from tests.handover.claim_states import NOBODY, ModelState, Request, ShardPart, WorkerModel
+from tests.support.reachable_states import put
+
+
+def killed(state: ModelState, number: int) -> ModelState:
+    """Return the state after a process has ended, whatever it waited for."""
+    for what in ("claim", "remove", "commit"):
+        state = unheard(state, number, what)
+    worker = state.workers[number]
+    fresh = WorkerModel(0, checked=False, parts=(ShardPart(),) * len(worker.parts), life=worker.life + 1)
+    return with_worker(state, number, fresh)
+
+
+def given_up(state: ModelState, number: int, shard: int) -> ModelState:
+    """Return the state after a worker has given a shard up that it takes again: that is not asked of anybody."""
+    return with_part(state, number, shard, ShardPart())
+
+
+def unheard(state: ModelState, number: int, what: str, shard: int = -1) -> ModelState:
+    """Return the state after a worker does not wait any more for what it has sent: it may arrive at any time.
+
+    Claims are removed one by one.
+    """
+    life, left, alone = state.workers[number].life, set[Request](), set[Request]()
+    for one in state.requests:
+        if (one.kind, one.worker, one.life) == (what, number, life) and (shard < 0 or one.shard == shard):
+            left.add(one)
+            each = [frozenset([claim]) for claim in one.claims] if what == "remove" else [one.claims]
+            alone.update(one._replace(life=NOBODY, claims=claims) for claims in each)
+    return state._replace(requests=state.requests - left | alone) if left else state
+
+
+def with_worker(state: ModelState, number: int, worker: WorkerModel) -> ModelState:
+    return state._replace(workers=put(state.workers, number, worker))
+
+
+def with_part(state: ModelState, number: int, shard: int, part: ShardPart) -> ModelState:
+    worker = state.workers[number]
+    return with_worker(state, number, worker._replace(parts=put(worker.parts, shard, part)))
+
+
+def sent(before: ModelState, after: ModelState) -> tuple[tuple[int, int], ...]:
+    """Return the shards of the commit that was sent between two states, and how many commits were known of each."""
+    [request] = after.requests - before.requests
+    return tuple((shard, known) for shard, known, _ in request.known)
+
+
+def under_way(state: ModelState, worker: int) -> set[tuple[tuple[int, int], ...]]:
+    """Return the same of the commits that a worker waits for."""
+    life = state.workers[worker].life
+    mine = [one for one in state.requests if one.kind == "commit" and one[1:3] == (worker, life)]
+    return {tuple((shard, known) for shard, known, _ in one.known) for one in mine}
