@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import pytest
 
+from bridge.sandbox import LocalBroker
 from tests.chaos.interrupted_steps import ALWAYS_LATE, COMMIT_OF_ONE, LATE, LOSE, NOT_MARKED, STOP, give, order_file
 from tests.chaos.left_out_steps import LEFT_OUT_STEPS
 from tests.chaos.traced_bridge import ORDERS
@@ -24,7 +25,7 @@ from tests.integration.e2e_environment import FIGURES, E2EEnvironment
 from tests.support.processes import Bridge, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 SHARDS = 4
 SESSION_SECONDS = 6
@@ -264,6 +265,13 @@ NOT_TOLD: Final[Mapping[str, str]] = {
     "marks-not-waited-for": "it takes a partition without a leader at the end of a transaction",
     "shard-read-while-committing": "no way was found to have a shard taken again before its commit has ended",
 }
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[str]:
+    """Give the bootstrap servers of a Kafka that is up."""
+    with LocalBroker() as kafka:
+        yield kafka.bootstrap_servers
 
 
 def play(scene: str, broker: str, folder: Path, left_out: str | None) -> list[str]:
