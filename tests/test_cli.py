@@ -66,10 +66,9 @@ def test_wrong_words_are_exit_code_2(words: list[str]) -> None:
     assert "usage: chatbridge" in done.stderr
 
 
-@pytest.mark.parametrize("number", ["-1", "0"])
-def test_a_number_of_events_that_is_never_reached_is_refused(number: str) -> None:
-    done = chatbridge("tail", "--max", number)
-    assert (done.returncode, "--max is 1 or more" in done.stderr) == (2, True)
+def test_a_number_of_events_that_is_never_reached_is_refused() -> None:
+    done = chatbridge("tail", "--max", "-1")
+    assert (done.returncode, "--max is 0 or more" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(("name", "package"), [("demo", "bridge.sandbox"), ("simulate", "bridge.simulator")])

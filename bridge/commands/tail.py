@@ -42,8 +42,8 @@ whose schema neither schema_registry.url nor this version knows is named on stan
 
 def run(args: argparse.Namespace) -> int:
     """Show events until interrupted, or until `--max`."""
-    if args.max is not None and args.max < 1:
-        raise UsageError("tail: --max is 1 or more")
+    if args.max is not None and args.max < 0:
+        raise UsageError("tail: --max is 0 or more")
     config = settings.config_of(args)
     run_until_interrupted(factories.explained(config, "tail", _tail(config, args)))
     return EXIT_OK
