@@ -27,8 +27,7 @@ background, a new one fences whoever else may write and resolves any transaction
 from the checkpoints. They tell whether the last transaction is committed, although its answer was lost
 (`batch_numbers.py`): only if not, the inputs that are still held are folded again. The source is not affected: chats
 stay joined (P4) while Kafka is unavailable, and reading pauses when the inbox is full (P6). Any other exception than
-BridgeError is a defect, also one in a task of the source: it ends the task; the worker starts a new shard. Who owns the
-partition: `ownership.py`.
+BridgeError is a defect, also one in a task of the source: it ends the task; the worker starts a new shard.
 """
 
 from __future__ import annotations
@@ -297,12 +296,13 @@ class Shard:
         self._overtaken |= self._transactions.overtaken
         self._place.expect(repair.next_announcement)
         self._stored.restored(self.store.positions, again=self._transactions.overtaken)  # nothing came in between
-        watched = still_watched(self.source, self.store, self._clock.now_us()) if self._overtaken else []
-        if self._inbox.held or watched or repair.due:
-            await self._commit(writer, [*self._inbox.held, *repair.inputs, *watched], mark=repair.due)
+        held, taken_back, now = self._inbox.held, self._transactions.taken_back, self._clock.now_us()
+        watched = still_watched(self.source, self.store, held, taken_back, now) if self._overtaken else []
+        if held or watched or repair.due:
+            await self._commit(writer, [*held, *repair.inputs, *watched], mark=repair.due)
         if self._draining:
             return  # all chats are left
-        followed, forgotten = reconcile(self.source, self.store, self._transactions.void_ends, watched)
+        followed, forgotten = reconcile(self.source, self.store, self._transactions.void_ends, taken_back)
         if self._overtaken and (followed or forgotten):
             self._telemetry.emit(ChatsReconciled(shard=self.partition, followed=followed, forgotten=forgotten))
         self._overtaken = False

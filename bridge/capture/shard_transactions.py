@@ -35,7 +35,8 @@ class ShardTransactions:
 
     `next_announcement` is the offset of announcements that was committed last, None before the first. `overtaken`: when
     the shard was restored last, another owner had committed since; `void_ends` are chats that were given up before, and
-    are followed all the same. Whoever follows them anew takes them out.
+    are followed all the same, `taken_back` those that are watched here and that the other owner gave up. Whoever
+    follows them anew takes them out.
     """
 
     def __init__(  # noqa: PLR0913 - the collaborators, by name, built once by the shard
@@ -56,6 +57,7 @@ class ShardTransactions:
         self.next_announcement: int | None = None
         self.overtaken = False
         self.void_ends: set[str] = set()
+        self.taken_back: set[str] = set()
         self._partition = partition
         self._settings = settings
         self._inbox = inbox

@@ -104,7 +104,7 @@ def test_a_give_up_that_counts_no_more_ends_nothing_that_was_begun_anew() -> Non
         servers = VirtualServers(A)
         await servers.joined(CHAT, A)
         void_ends = {CHAT}
-        assert (reconcile(servers.manager, followed(), void_ends), void_ends) == ((0, 0), set())
+        assert (reconcile(servers.manager, followed(), void_ends, set()), void_ends) == ((0, 0), set())
         await asyncio.sleep(30)
         assert (servers.where(CHAT), len(servers[A].joins), servers[A].left) == (A, 1, [])
 

@@ -107,8 +107,9 @@ def test_a_chat_that_cannot_be_joined_afterwards_either_is_given_up_after_new_at
     play(scene())
 
 
+@pytest.mark.parametrize("lost", [False, True])
 @pytest.mark.parametrize("over", [False, True])
-def test_a_chat_that_the_other_one_gave_up_is_followed_again_if_it_is_watched_all_the_time(over: bool) -> None:
+def test_a_chat_that_the_other_one_gave_up_is_followed_again_if_it_is_watched(over: bool, lost: bool) -> None:
     async def scene() -> None:
         async with VirtualEngine(A) as engine:
             first, second = await engine.start(0), await engine.start()
@@ -124,7 +125,9 @@ def test_a_chat_that_the_other_one_gave_up_is_followed_again_if_it_is_watched_al
                 if over:
                     engine.says(A, ONE, 8, "Over")
             engine.member(first).deaf = engine.member(first).cut_off = False
-            engine.kafka.refuses[0] = 2  # until it is committed that the chat is followed, it stays as it is
+            # Until it is known to be committed that the chat is followed, it stays as it is.
+            engine.kafka.refuses[0] = 0 if lost else 2
+            engine.kafka.loses.update({0} if lost else set())
             await engine.assign((0,), ())
             await asyncio.sleep(60)
             if over:
@@ -135,6 +138,24 @@ def test_a_chat_that_the_other_one_gave_up_is_followed_again_if_it_is_watched_al
             await asyncio.sleep(2)
             assert (engine.kafka.events(ONE), len(engine.servers[A].joins)) == (["GAP", 7, "RESUMED", 8], 2)
             assert engine.facts(ChatsReconciled) == [ChatsReconciled(shard=0, followed=1, forgotten=0)]
+
+    play(scene())
+
+
+def test_a_chat_that_is_joined_while_its_announcement_is_refused_to_a_fenced_producer_is_not_left() -> None:
+    async def scene() -> None:
+        async with VirtualEngine(A) as engine:
+            first = await engine.start(0)
+            engine.kafka.slow[0] = 3
+            engine.kafka.announce(0, ONE, A)
+            await asyncio.sleep(2)
+            assert joined_at(first, ONE) == A
+            engine.kafka.steal(0)
+            await asyncio.sleep(20)
+            engine.says(A, ONE, 7)
+            await asyncio.sleep(10)
+            assert (engine.kafka.events(ONE), len(engine.servers[A].joins)) == ([7], 1)
+            assert engine.facts(ChatsReconciled) == []
 
     play(scene())
 
