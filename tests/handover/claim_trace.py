@@ -11,11 +11,21 @@ shard and knows all commits before it. What else a worker asks for is how it may
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tests.handover.claim_model import ClaimModel
 from tests.handover.claim_states import Bounds, Claim, ModelState, Phase, Request
-from tests.handover.model_changes import given_up, killed, sent, under_way, unheard, with_part, with_worker
+from tests.handover.model_changes import (
+    given_up,
+    killed,
+    sent,
+    under_way,
+    unheard,
+    with_low_epochs,
+    with_part,
+    with_worker,
+)
 from tests.support.reachable_states import ForbiddenStateFound, put
 
 if TYPE_CHECKING:
@@ -85,6 +95,9 @@ class TraceModel:
             withdrawals=True,
         )
         self._model = ClaimModel(bounds, any_shards=True)
+        begins_nothing = replace(bounds, takes=0, crashes=0, commits=0, setbacks=0, releases=False)
+        self._goes_on = ClaimModel(begins_nothing, any_shards=True)
+        """With the steps only that a worker does not ask for when they are done."""
         self._asked: dict[Key, int] = {}
         self._numbers: dict[str, int] = {}
         self._claimed: dict[tuple[int, int], str] = {}
@@ -134,7 +147,8 @@ class TraceModel:
                     fenced = request.kind == "commit" and request.epoch != state.epochs[request.claimant]
                     if fenced or now - since > _ON_ITS_WAY_SECONDS:
                         gone.add(request)
-            kept.add(one._replace(state=state._replace(requests=state.requests - gone)) if gone else one)
+            state = state._replace(requests=state.requests - gone) if gone else state
+            kept.add(one._replace(state=with_low_epochs(state, self._model.id_of)))
         return kept
 
     # --- lines ---------------------------------------------------------------------------------------------------
@@ -293,7 +307,7 @@ class TraceModel:
         return found
 
     def _unseen(self, seen: _Followed) -> Iterator[_Followed]:
-        for name, state in self._model.steps(seen.state):
+        for name, state in self._goes_on.steps(seen.state):
             if name.endswith("knows that claims are removed"):
                 yield seen._replace(state=state)
             elif (found := _happened(name, seen.state, state)) is not None:

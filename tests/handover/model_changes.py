@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tests.handover.claim_states import NOBODY, ModelState, Request, ShardPart, WorkerModel
 from tests.support.reachable_states import put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def killed(state: ModelState, number: int) -> ModelState:
@@ -32,6 +37,28 @@ def unheard(state: ModelState, number: int, what: str, shard: int = -1) -> Model
             each = [frozenset([claim]) for claim in one.claims] if what == "remove" else [one.claims]
             alone.update(one._replace(life=NOBODY, claims=claims) for claims in each)
     return state._replace(requests=state.requests - left | alone) if left else state
+
+
+def with_low_epochs(state: ModelState, id_of: Callable[[int, WorkerModel], int]) -> ModelState:
+    """Return an equal state: of the epochs of an id it only counts which is the later one, and whether there is one."""
+    of_workers = [id_of(number, worker) for number, worker in enumerate(state.workers)]
+    used = [{0, epoch} for epoch in state.epochs]
+    for one, worker in zip(of_workers, state.workers, strict=True):
+        used[one].add(worker.epoch)
+    for request in state.requests:
+        if request.kind == "commit":
+            used[request.claimant].add(request.epoch)
+    if all(max(each) < len(each) for each in used):
+        return state
+    low = [{epoch: rank for rank, epoch in enumerate(sorted(each))} for each in used]
+    workers = [
+        worker._replace(epoch=low[one][worker.epoch]) for one, worker in zip(of_workers, state.workers, strict=True)
+    ]
+    requests = [
+        one._replace(epoch=low[one.claimant][one.epoch]) if one.kind == "commit" else one for one in state.requests
+    ]
+    epochs = tuple(each[epoch] for each, epoch in zip(low, state.epochs, strict=True))
+    return state._replace(epochs=epochs, workers=tuple(workers), requests=frozenset(requests))
 
 
 def with_worker(state: ModelState, number: int, worker: WorkerModel) -> ModelState:
