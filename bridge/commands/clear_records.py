@@ -65,6 +65,7 @@ def clear_file(path: Path, name: str) -> Iterator[ClearRecords]:
             yield _Container(writer)
             writer.flush()
             file.close()
+            path.open("xb").close()  # fails if something has appeared there: `rename` would replace it
             part.rename(path)
     except OSError as error:
         raise EnvironmentFault(f"{error.filename or path} cannot be written: {error.strerror}") from error

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from bridge.errors import AttributesTooDeep
 from bridge.records.redactor import not_among
 from bridge.records.rules import GROUPS
 from bridge.records.secret_names import SECRET, names_secret
 from bridge.records.text_changes import TextPart
-from bridge.transcript.attributes import escaped_key, flatten, unflatten
-from bridge.transcript.events import STRING, Item, Items
+from bridge.transcript.attributes import MAX_DEPTH, MAX_PATH, escaped_key, flatten, typed_value, unflatten
+from bridge.transcript.events import KVLIST, STRING, TYPE_WORDS, Item, Items
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from bridge.records.redactor import Redaction, Redactor
 
@@ -86,6 +88,31 @@ def _marks(redactor: Redactor, before: str | None, after: str | None, rule: str)
     return (TextPart(before, after or "", (rule,)),)
 
 
+class _Place(NamedTuple):
+    """Where an attribute is: its group, its path there, and the path as changes show it.
+
+    An attribute of an event that is an attribute itself has a place in the group of each of the two.
+    """
+
+    group: str
+    path: str = ""
+    shown: str = ""
+    depth: int = 0
+
+    def below_name(self, name: str, shown: str) -> _Place:
+        """Return the place of what has this name in a map here: at the top, a name may be a path."""
+        path_of = escaped_key if self.depth else _path_of
+        return self.below(path_of(name), path_of(shown))
+
+    def below(self, path: str, shown: str) -> _Place:
+        """Return the place of an attribute in this one, given its path from here."""
+        return _Place(self.group, _below(self.path, path), _below(self.shown, shown), self.depth + 1)
+
+
+_Places = tuple[_Place, ...]
+_GONE: Final = object()
+
+
 class JsonRedaction:
     """Redacts JSON values, and keeps the changes. `place` is where the next value stands in the file.
 
@@ -112,23 +139,23 @@ class JsonRedaction:
             return self._object(value, path)
         return value
 
-    def _object(
-        self, value: dict[str, Any], path: str, inside: Callable[[str, Any, str], Any] | None = None
-    ) -> dict[str, Any]:
-        """Return an object redacted; `inside` does so with a value, given its key and the path that changes name."""
+    def _object(self, value: dict[str, Any], path: str) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         for key, inner in value.items():
-            if names_secret(key):
-                self.changes.append(FieldChange(self.place, _below(path, key), SECRET, 1))
+            shown = self._key(key, path, {*kept, *value})
+            if shown is None:
                 continue
-            shown = self._text(key, _below(path, "(key)"))
-            if shown != key:
-                shown = not_among({*kept, *value}, shown)
-            if inside is not None:
-                kept[shown] = inside(key, inner, _below(path, shown))
-            else:
-                kept[shown] = self._group(key, inner, path) if key in GROUPS else self.value(inner, _below(path, shown))
+            below = _below(path, shown)
+            kept[shown] = self._group(key, inner, below) if key in GROUPS else self.value(inner, below)
         return kept
+
+    def _key(self, key: str, path: str, taken: Collection[str]) -> str | None:
+        """Return a key redacted, with another name than those that are taken; None if it names a secret."""
+        if names_secret(key):
+            self.changes.append(FieldChange(self.place, _below(path, key), SECRET, 1))
+            return None
+        shown = self._text(key, _below(path, "(key)"))
+        return shown if shown == key else not_among(taken, shown)
 
     def _text(self, text: str, path: str) -> str:
         parts = self._redactor.changes(text).parts
@@ -140,60 +167,139 @@ class JsonRedaction:
 
     def _group(self, group: str, value: Any, path: str) -> Any:
         """Return attributes of an event redacted; what is neither form of them, as any other value."""
+        if not isinstance(value, dict | list):
+            return self.value(value, path)
+        shown = self._attribute((_Place(group),), value, path) if value else value
+        return type(value)() if shown is _GONE else shown
+
+    def _attribute(self, places: _Places, value: Any, path: str) -> Any:
+        """Return what an attribute is redacted, or _GONE: it is removed with its key. Raises AttributesTooDeep.
+
+        Rules go by each of its places. Those of a list are the places of each value in it; what has lost all that was
+        in it is gone.
+        """
+        if not value or not isinstance(value, dict | list):
+            return self._scalar(places, value, path)
+        _check_depth(places)
         if isinstance(value, dict):
-            return self._map(group, value, "", _below(path, group))
-        try:
-            items = msgspec.convert(value, list[Item])
-        except msgspec.ValidationError:
-            return self.value(value, _below(path, group))
-        return msgspec.to_builtins(unflatten(*self._attributes(group, items)))
+            return self._map(places, value, path) or _GONE
+        items = _items_of(value)
+        if items is not None:
+            return msgspec.to_builtins(self._items(places, items, path)) or _GONE
+        shown = [self._attribute(places, inner, f"{path}[{at}]") for at, inner in enumerate(value)]
+        return [one for one in shown if one is not _GONE] or _GONE
 
-    def _map(self, group: str, value: dict[str, Any], above: str, path: str) -> dict[str, Any]:
-        """Return a map of attributes redacted; `above` is the path of the attribute that it is, with a dot, if any."""
-        texts = {name: _text_of(one) for name, one in value.items() if isinstance(one, str | int | float)}
-        items = _items_of({above + escaped_key(name) if above else name: text for name, text in texts.items()})
-        names = dict(zip(flatten(items)[0], texts, strict=True))
-        values, _ = self._attributes(group, items)
-        shown = [(names.get(shown, shown.removeprefix(above)), text) for shown, text in values.items()]
-        kept = {name: value[name] if texts.get(name) == text else text for name, text in shown}
+    def _map(self, places: _Places, value: dict[str, Any], path: str) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, inner in value.items():
+            shown = self._key(key, path, {*kept, *value})
+            if shown is None:
+                continue
+            below = tuple(place.below_name(key, shown) for place in places)
+            if key in GROUPS and inner and isinstance(inner, dict | list):
+                below += (_Place(key),)  # an event in an attribute: the rules about its attributes hold, too
+            one = self._attribute(below, inner, _below(path, shown))
+            if one is not _GONE:
+                kept[shown] = one
+        return kept
 
-        def inside(name: str, one: Any, below: str) -> Any:
-            return self._nested(group, one, above + (escaped_key(name) if above else name) + ".", below)
+    def _items(self, places: _Places, items: Items, path: str) -> Items:
+        """Return the attributes of a collection of the wire redacted: what is replaced has the type string."""
+        kept: Items = []
+        seen: Counter[str] = Counter()
+        for item in items:
+            shown = self._key(item.key, path, ())
+            if shown is None:
+                continue
+            seen[item.key] += 1
+            repeat = f"#{seen[item.key]}" if seen[item.key] > 1 else ""
+            below = tuple(place.below(escaped_key(item.key) + repeat, escaped_key(shown) + repeat) for place in places)
+            inside = _below(path, shown)
+            word = item.type if item.type in TYPE_WORDS else self._text(item.type, inside)
+            if isinstance(item.value, list) and item.value:
+                _check_depth(below)
+                inner = self._items(below, item.value, inside)
+                if inner:
+                    kept.append(Item(shown, word, inner))
+                continue
+            text = "" if isinstance(item.value, list) else item.value
+            text = text if isinstance(text, str) else repr(text)  # as `flatten` writes numbers
+            one = self._scalar(below, text, inside)
+            if one is _GONE:
+                continue
+            if one != text:
+                kept.append(Item(shown, STRING, one))
+            elif isinstance(item.value, list):
+                kept.append(Item(shown, KVLIST, []))
+            else:
+                kept.append(Item(shown, word, typed_value(text, word)))
+        return kept
 
-        others = self._object({name: one for name, one in value.items() if name not in texts}, path, inside)
-        return kept | {name if name not in kept else not_among(kept, name): one for name, one in others.items()}
+    def _scalar(self, places: _Places, value: Any, path: str) -> Any:
+        """Return a value that has none in it: as it is, redacted as the text that a record has of it, or _GONE.
 
-    def _nested(self, group: str, value: Any, above: str, path: str) -> Any:
-        """Return what is in an attribute: of an object, and of each in a list, the rules go by the whole path."""
-        if isinstance(value, dict):
-            return self._map(group, value, above, path)
-        if isinstance(value, list):
-            return [self._nested(group, inner, above, f"{path}[{at}]") for at, inner in enumerate(value)]
-        return self.value(value, path)
+        Each place says what becomes of it as it came, so that none makes a pseudonym of a pseudonym; where two differ,
+        the second one is asked about what the first one has left.
+        """
+        text = shown = _text_of(value)
+        for at, place in enumerate(places):
+            after, changes = self._at(place, text, path)
+            if after is not None and after != shown and text not in {after, shown}:
+                after, changes = self._at(place, shown, path)
+            if after is None or at == 0 or after not in {text, shown}:
+                self.changes += changes
+            if after is None:
+                return _GONE
+            shown = after if after != text else shown
+        return value if shown == text else shown
 
-    def _attributes(self, group: str, items: Items) -> tuple[dict[str, str], dict[str, str]]:
+    def _at(self, place: _Place, text: str, path: str) -> tuple[str | None, list[FieldChange]]:
+        """Return what the rules make of an attribute at one of its places, None if they drop it, and the changes."""
         done: list[Redaction] = []
-        plain, _ = flatten(items)
-        values, types = self._redactor.items(group, items, done)
-        for field, rule, times, _ in done:
-            name = field.removeprefix(f"{group}.")
-            marks = _marks(self._redactor, plain.get(name), values.get(name), rule)
-            self.changes.append(FieldChange(self.place, field, rule, times, marks))
-        return values, types
+        values = {place.path: text}
+        self._redactor.attributes(place.group, values, {}, done, {place.path: place.shown})
+        after = values.get(place.path)
+        return after, [
+            FieldChange(
+                self.place,
+                path if path.endswith("]") else one.field,  # of a list: which of its values
+                one.rule,
+                one.times,
+                _marks(self._redactor, text, after, one.rule),
+            )
+            for one in done
+        ]
 
 
 def _below(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _text_of(value: str | float) -> str:
+def _text_of(value: Any) -> str:
     """Return a value of an attribute as the text that a record has of it."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        return value
+    return "" if isinstance(value, dict | list) else msgspec.json.encode(value).decode()
 
 
-def _items_of(texts: dict[str, str]) -> Items:
-    """Return the attributes of a flat map; where its names are no paths, each is a key."""
+def _path_of(name: str) -> str:
+    """Return the path that a name in a flat map is; of one that is no path, that of a key."""
     try:
-        return unflatten(texts, {})
+        (path,) = flatten(unflatten({name: ""}, {}))[0]
     except ValueError:
-        return [Item(name, STRING, text) for name, text in texts.items()]
+        return escaped_key(name)
+    return path
+
+
+def _items_of(value: list[Any]) -> Items | None:
+    """Return the attributes in the form of the wire; None if a list has another one."""
+    try:
+        return msgspec.convert(value, Items)
+    except msgspec.ValidationError:
+        return None
+
+
+def _check_depth(places: _Places) -> None:
+    """Raise AttributesTooDeep where `flatten` does: each path repeats what is above it."""
+    if places[0].depth >= MAX_DEPTH or len(places[0].path) > MAX_PATH:
+        raise AttributesTooDeep("attributes are nested too deeply")

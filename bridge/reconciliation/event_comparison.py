@@ -19,7 +19,7 @@ from bridge.reconciliation.differences import (
     TEXT_CHANGED,
     Difference,
 )
-from bridge.sealing.chat_seal import is_sealed
+from bridge.sealing.chat_seal import may_be_opened
 from bridge.transcript.bounds import LOST
 from bridge.transcript.entries import NOTICE, PARTY_JOINED
 from bridge.transcript.events import SYS_COMMAND, TYPING_STARTED, TYPING_STOPPED
@@ -126,7 +126,7 @@ def _text_differences(captured: Record, stored: Record) -> Iterator[Difference]:
         if not before or not after:
             continue  # compared with the other parts
         field = f"{part}.{name}"
-        if is_sealed(before[name]):
+        if may_be_opened(before[name]):
             yield Difference(SEALED, stored["eventId"], field)
             continue
         redacted = any(one["field"] == field for one in captured["redactions"])
@@ -166,7 +166,7 @@ def _values(captured: Record, stored: Record) -> Iterator[tuple[str, Any, Any]]:
 def _holds_sealed(value: Any) -> bool:
     """Tell whether a text is sealed, or one of a map."""
     texts = value.values() if isinstance(value, dict) else (value,)
-    return any(isinstance(text, str) and is_sealed(text) for text in texts)
+    return any(isinstance(text, str) and may_be_opened(text) for text in texts)
 
 
 def _value(part: Record | None, name: str) -> Any:

@@ -12,7 +12,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.records.summary_record import summary_fields
-from bridge.sealing.chat_seal import is_sealed
+from bridge.sealing.chat_seal import may_be_opened
 from bridge.transcript import endings, link_codes
 from bridge.transcript import event_outlines as shapes
 from bridge.transcript.entries import ID_REUSED, INCOMPLETE, MESSAGE, NOTICE, PARTY_JOINED, PARTY_LEFT, Party
@@ -252,10 +252,10 @@ def _is_sealed(record: Record) -> bool:
     """Tell whether something is sealed that figures depend on."""
     message, notice, party, data = record["message"], record["notice"], record["party"], record["userData"]
     return (
-        (message is not None and is_sealed(message["text"]))
-        or (party is not None and party["personId"] is not None and is_sealed(party["personId"]))
-        or (notice is not None and is_sealed(notice["text"]))
-        or (bool(data) and is_sealed(data.get(shapes.ASYNC_MODE, "")))
+        (message is not None and may_be_opened(message["text"]))
+        or (party is not None and party["personId"] is not None and may_be_opened(party["personId"]))
+        or (notice is not None and may_be_opened(notice["text"]))
+        or (bool(data) and may_be_opened(data.get(shapes.ASYNC_MODE, "")))
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.errors import VerificationFailed
-from bridge.sealing.chat_seal import are_sealed, is_sealed
+from bridge.sealing.chat_seal import are_sealed, may_be_opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -104,4 +104,4 @@ def _event_with(event: dict[str, Any], change: Open) -> dict[str, Any]:
 
 
 def _with(field: str | None, value: Any, change: Open) -> Any:
-    return change(field, value) if field is not None and isinstance(value, str) and is_sealed(value) else value
+    return change(field, value) if field is not None and isinstance(value, str) and may_be_opened(value) else value

@@ -135,6 +135,63 @@ def test_json_keeps_its_form_and_its_maps_of_attributes_are_those_of_events(
     assert json.loads(redacted(capsys, file)) == expected
 
 
+DROP_Q = {"name": "q", "attribute": "q", "action": "drop"}
+ONLY_A = {"name": "a", "attribute": "a", "action": "allow", "group": "userData"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "expected"),
+    [
+        (DROP_Q, {"eventAttributes": {"a": {"userData": {"q": "1", "b": "2"}}}}, {"a": {"userData": {"b": "2"}}}),
+        (DROP_Q, {"userData": {"a": {"userData": [{"key": "q", "type": "str", "value": "1"}]}, "b": 1}}, {"b": 1}),
+        (
+            {"name": "q", "attribute": "a.q", "action": "drop"},
+            {"userData": {"a": [{"key": "q", "value": "1"}, {"key": "b", "type": "int", "value": 2}]}},
+            {"a": [{"key": "b", "type": "int", "value": 2}]},
+        ),
+        (
+            {"name": "q", "attribute": "a.userData.q", "action": "drop", "group": "eventAttributes"},
+            {"eventAttributes": {"a": {"userData": {"q": "1", "b": "2"}}}},
+            {"a": {"userData": {"b": "2"}}},
+        ),
+        (DROP_Q, {"userData": {"q": ["12", 34], "b": ["12"]}}, {"b": ["12"]}),
+        (DROP_Q, {"userData": {"q": [["12"], {"c": 1}], "b": None}}, {"b": None}),
+        (ONLY_A, {"userData": {"a": ["1"], "lst": ["secret text", 5]}}, {"a": ["1"]}),
+        (ONLY_A, {"userData": {"a": [], "b": [], "c": {}, "d": None, "e": {"f": {"g": 1}}}}, {"a": []}),
+        (ONLY_A, {"userData": ["text", {"a": 1, "b": 2}]}, [{"a": 1}]),
+        (ONLY_A, {"userData": {"b": 1}}, {}),
+        ({"name": "q", "attribute": "q", "mask": "fixed"}, {"userData": {"q": ["12", 34]}}, {"q": ["***", "***"]}),
+    ],
+)
+def test_rules_about_attributes_reach_events_in_attributes_and_lists_of_values(
+    rule: dict[str, str],
+    value: dict[str, Any],
+    expected: Any,
+    *,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CHATBRIDGE_PRIVACY__RULES", json.dumps([rule]))
+    file = file_of(tmp_path, json.dumps(value))
+    assert changes(capsys, file)
+    assert json.loads(redacted(capsys, file)) == dict.fromkeys(value, expected)
+
+
+def test_a_rule_makes_one_pseudonym_of_an_attribute_with_two_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = [{"name": "q", "attribute": "*q", "action": "hash"}]
+    (tmp_path / "key").write_text("0123456789abcdef-test")
+    monkeypatch.setenv("CHATBRIDGE_PRIVACY__RULES", json.dumps(rules))
+    monkeypatch.setenv("CHATBRIDGE_PRIVACY__HASH_KEY_FILE", str(tmp_path / "key"))
+    once = file_of(tmp_path, json.dumps({"userData": {"q": "1"}}))
+    pseudonym = json.loads(redacted(capsys, once))["userData"]["q"]
+    twice = file_of(tmp_path, json.dumps({"userData": {"a": {"userData": {"q": "1"}}}}))
+    assert changes(capsys, twice) == [("line 1", "userData.a.userData.q", "q", 1)]
+    assert json.loads(redacted(capsys, twice)) == {"userData": {"a": {"userData": {"q": pseudonym}}}}
+
+
 def test_lines_of_json_are_values_of_their_own_and_what_only_begins_like_json_is_text(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

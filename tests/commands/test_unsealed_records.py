@@ -59,6 +59,20 @@ def test_a_file_has_its_name_when_it_is_whole_and_none_is_written_over(tmp_path:
     assert [each.name for each in tmp_path.iterdir()] == ["clear.avro"]
 
 
+def test_a_file_that_appears_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "clear.avro"
+
+    def written() -> None:
+        with clear_file(path, QUARANTINED_INPUT) as clear:
+            clear.add(part(1, 1))
+            path.write_bytes(b"of somebody else")
+
+    with pytest.raises(EnvironmentFault, match=r"clear.avro cannot be written: File exists"):
+        written()
+    assert path.read_bytes() == b"of somebody else"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def told(one: CollectedInput) -> tuple[str, bytes | None]:
     try:
         return one.where, one.whole()

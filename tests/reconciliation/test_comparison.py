@@ -97,6 +97,14 @@ def test_ids_that_a_restoration_used_again_leave_an_unsaved_tail() -> None:
     assert found.by_code[codes.UNSAVED_TAIL] == 1
 
 
+def test_what_a_person_typed_that_only_begins_like_a_sealed_text_is_compared() -> None:
+    captured = captured_from([*JOINS, said(3, "sealed:1: hello"), *LEAVES])
+    captured[2]["unknownAttributes"] = {"a": "sealed:1: hello"}
+    found = compared(captured, stored_from([*JOINS, said(3, "good bye"), *LEAVES]))
+    assert codes.SEALED not in found.by_code
+    assert [one.code for one in found.unexplained] == [codes.TEXT_CHANGED]
+
+
 def test_what_is_sealed_is_not_compared_and_everything_else_is() -> None:
     seal = KnownDataKeys().seal_of(CHAT)
     captured = captured_from(PLAIN)

@@ -125,6 +125,13 @@ def test_another_figure_in_a_summary_is_found(name: str) -> None:
     assert f"summary that says {name} " in message
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_text_that_only_begins_like_a_sealed_one_hides_no_figure(name: str) -> None:
+    copies = closed(*WORK[:-1], said(4, "sealed:1: hello", "A"), FORCED)
+    assert found(copies) == []
+    assert any(f"summary that says {name} " in message for message in found(copies, _figure(name, FIGURES[name])))
+
+
 ENDINGS: dict[str, tuple[ChatEvent, dict[str, str | None]]] = {
     "another ending": (FORCED, {"ending": "IDLE"}),
     "nobody": (FORCED, {"endedBy": None, "endedByType": None}),

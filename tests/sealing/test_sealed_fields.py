@@ -124,6 +124,18 @@ def test_rules_come_first() -> None:
     assert [one["field"] for one in hidden["redactions"]] == ["message.text"]
 
 
+@pytest.mark.parametrize("typed", ["sealed:1: hello", "sealed:1:", "sealed:1:AAAA"])
+def test_a_text_that_only_begins_like_a_sealed_one_is_left_as_it_is(typed: str) -> None:
+    clear, sealed, keys = recorders()
+    event = ChatEvent("message", 5, message_text=MessageText(typed))
+    one = Entry(kinds.MESSAGE, 7, kinds.LIVE, 1, event, None)
+    shown = decoded(clear.event_record(one, FACTS))
+    assert not is_sealed_event(shown)
+    assert opened_event(shown, keys.seal_of(SESSION)) == shown
+    hidden = decoded(sealed.event_record(one, FACTS))
+    assert opened_event(hidden, keys.seal_of(SESSION))["message"]["text"] == typed
+
+
 def test_a_nickname_is_sealed_for_its_party_and_a_text_for_its_record() -> None:
     _, sealed, _ = recorders()
     event = ChatEvent("message", 5, message_text=MessageText("hello"))
