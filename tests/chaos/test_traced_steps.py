@@ -251,7 +251,6 @@ TOLD_BY: Final[Mapping[str, str]] = {
     "claimants-fenced-before-the-claim": "stands-still",
     "claimants-not-fenced": "stands-still",
     "claims-of-fenced-ones-stay": "stands-still",
-    "claims-checked-of-the-last-shard": "stands-still",
     "shards-told-before-the-end": "loses-an-answer",
     "claim-removed-before-those-of-others": "leaves-while-it-removes",
     "shards-kept-under-another-id": "goes-on-under-another-id",
@@ -260,6 +259,7 @@ TOLD_BY: Final[Mapping[str, str]] = {
     "claim-of-a-former-id-removed": "leaves-what-it-has-claimed-under-another-id",
 }
 NOT_TOLD: Final[Mapping[str, str]] = {
+    "claims-checked-of-the-last-shard": "told only if a worker that stood still commits before it hears of its group",
     "claim-removed-while-committing": "no way was found to have a shard leave before its commit has ended",
     "committed-without-acknowledgement": "acknowledgements are not in a trace",
     "marks-not-waited-for": "it takes a partition without a leader at the end of a transaction",
