@@ -10,14 +10,15 @@ shard and knows all commits before it. What else a worker asks for is how it may
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tests.handover.claim_model import ClaimModel
 from tests.handover.claim_states import Bounds, Claim, ModelState, Phase, Request
 from tests.handover.model_changes import (
+    Key,
     given_up,
+    happened,
     killed,
     sent,
     under_way,
@@ -34,18 +35,10 @@ if TYPE_CHECKING:
 ASKED: Final = "asked"
 ANSWERED: Final = "answered"
 KILLED: Final = "killed"
-Key = tuple[str, int, int]
-"""What is asked for, by which worker, of which shard: -1 if of none in particular."""
 _MANY: Final = 1_000_000_000
 _SHOWN: Final = 25
 _ON_ITS_WAY_SECONDS: Final = 90.0
 """A request that nobody waits for any more has arrived by then, or never does: Kafka has closed its connection."""
-_STEPS: Final = {
-    "initialises its id": "initialise",
-    "checks its claims": "check",
-    "reads claims": "look",
-    "reads to the end": "read",
-}
 
 
 class TraceLine(NamedTuple):
@@ -310,7 +303,7 @@ class TraceModel:
         for name, state in self._goes_on.steps(seen.state):
             if name.endswith("knows that claims are removed"):
                 yield seen._replace(state=state)
-            elif (found := _happened(name, seen.state, state)) is not None:
+            elif (found := happened(name, seen.state, state)) is not None:
                 key, outcome, alive = found
                 if not alive or (key[0] == "fence" and self._fences_nobody(seen.state, key)):
                     yield seen._replace(state=state)
@@ -330,23 +323,3 @@ class TraceModel:
 
 def _shown(lines: Sequence[TraceLine], number: int, why: str) -> str:
     return "\n".join([*map(str, lines[max(0, number - _SHOWN) : number + 1]), why])
-
-
-def _happened(name: str, before: ModelState, after: ModelState) -> tuple[Key, int, bool] | None:
-    """Return what a step of the model is, its outcome, and whether who asked for it is alive and waits."""
-    gone = before.requests - after.requests
-    if gone and not name.endswith("waits for a commit no more"):
-        [request] = gone
-        alive = before.workers[request.worker].life == request.life
-        shard = -1 if request.kind == "commit" else request.shard
-        return (request.kind, request.worker, shard), not name.endswith("is refused"), alive
-    if (match := re.fullmatch(r"(\d)(?:, shard (\d):)? (.*)", name)) is None:
-        return None
-    worker, shard, step = int(match[1]), -1 if match[2] is None else int(match[2]), match[3]
-    if step.startswith("fences"):
-        return ("fence", worker, shard), True, True
-    if step not in _STEPS:
-        return None
-    what = _STEPS[step]
-    outcome = after.workers[worker].parts[shard].phase is Phase.FENCING if what == "look" else True
-    return (what, worker, shard), outcome, True

@@ -1,14 +1,25 @@
-"""What becomes of a state of the hand-over model by what its own steps do not have, or not alone: for traces."""
+"""For traces: what a step of the hand-over model is there, and what becomes of a state by what no step has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
-from tests.handover.claim_states import NOBODY, ModelState, Request, ShardPart, WorkerModel
+from tests.handover.claim_states import NOBODY, ModelState, Phase, Request, ShardPart, WorkerModel
 from tests.support.reachable_states import put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+Key = tuple[str, int, int]
+"""What is asked for, by which worker, of which shard: -1 if of none in particular."""
+_STEPS: Final = {
+    "initialises its id": "initialise",
+    "checks its claims": "check",
+    "reads claims": "look",
+    "reads to the end": "read",
+}
 
 
 def killed(state: ModelState, number: int) -> ModelState:
@@ -81,3 +92,23 @@ def under_way(state: ModelState, worker: int) -> set[tuple[tuple[int, int], ...]
     life = state.workers[worker].life
     mine = [one for one in state.requests if one.kind == "commit" and one[1:3] == (worker, life)]
     return {tuple((shard, known) for shard, known, _ in one.known) for one in mine}
+
+
+def happened(name: str, before: ModelState, after: ModelState) -> tuple[Key, int, bool] | None:
+    """Return what a step of the model is, its outcome, and whether who asked for it is alive and waits."""
+    gone = before.requests - after.requests
+    if gone and not name.endswith("waits for a commit no more"):
+        [request] = gone
+        alive = before.workers[request.worker].life == request.life
+        shard = -1 if request.kind == "commit" else request.shard
+        return (request.kind, request.worker, shard), not name.endswith("is refused"), alive
+    if (match := re.fullmatch(r"(\d)(?:, shard (\d):)? (.*)", name)) is None:
+        return None
+    worker, shard, step = int(match[1]), -1 if match[2] is None else int(match[2]), match[3]
+    if step.startswith("fences"):
+        return ("fence", worker, shard), True, True
+    if step not in _STEPS:
+        return None
+    what = _STEPS[step]
+    outcome = after.workers[worker].parts[shard].phase is Phase.FENCING if what == "look" else True
+    return (what, worker, shard), outcome, True
