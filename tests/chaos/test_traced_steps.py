@@ -83,14 +83,15 @@ class TracedPair:
         stat = Path(f"/proc/{self.workers[number].pid}/stat")
         wait_for(lambda: stat.read_text().rpartition(") ")[2][0] == "T", MOST_SECONDS, "the worker does not stop")
 
-    def commits(self, number: int, shards: int = SHARDS) -> None:
-        """Wait until a worker has committed to so many shards from now on."""
-        begun = len(self._committed(number))
+    def commits(self, *numbers: int) -> None:
+        """Wait until these workers have committed to every shard from now on, one or another to each."""
+        begun = {number: len(self._committed(number)) for number in numbers}
 
-        def many() -> bool:
-            return len({shard for known in self._committed(number)[begun:] for shard, _ in known}) >= shards
+        def every_shard() -> bool:
+            known = [known for number in numbers for known in self._committed(number)[begun[number] :]]
+            return len({shard for one in known for shard, _ in one}) == SHARDS
 
-        wait_for(many, MOST_SECONDS, lambda: f"worker {number} commits to fewer than {shards} shards")
+        wait_for(every_shard, MOST_SECONDS, f"workers {numbers} do not commit to every shard")
 
     def claims(self, number: int) -> int:
         """Return how many claims a worker has asked for."""
@@ -114,14 +115,7 @@ class TracedPair:
         for one in self.workers.values():
             if one.running:
                 one.wait_ready()
-        running = [number for number, one in self.workers.items() if one.running]
-        begun = {number: len(self._committed(number)) for number in running}
-
-        def all_shards() -> bool:
-            known = [known for number in running for known in self._committed(number)[begun[number] :]]
-            return len({shard for one in known for shard, _ in one}) == SHARDS
-
-        wait_for(all_shards, MOST_SECONDS, "not every shard is committed to")
+        self.commits(*(number for number, one in self.workers.items() if one.running))
 
 
 def killed_and_started_again(pair: TracedPair) -> None:

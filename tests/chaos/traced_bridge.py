@@ -17,9 +17,9 @@ from bridge.adapters.kafka.worker_producer import KafkaWorkerProducer
 from bridge.capture.shared_writer import SharedWriter
 from tests.chaos.interrupted_steps import InterruptedWriter
 from tests.chaos.left_out_steps import leave_out
+from tests.handover.checkpoint_logs import batch_number
 from tests.handover.process_traces import TraceFile
 from tests.handover.recorded_workers import RecordedClaims, RecordedProducer, RecordedTopic
-from tests.support.written_values import WrittenValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,15 +32,14 @@ ORDERS: Final = "orders"
 """A folder beside the traces, if somebody gives orders (`interrupted_steps.py`)."""
 _CHECKPOINTS: Final = TopicNames("").checkpoints
 _WORKER: Final = "-worker:"
-_VALUES: Final = WrittenValues()
 
 
 def known_to(batch: Batch) -> int:
     """Return how many commits to its shard a batch goes on from: every batch has a head, which tells its number."""
-    for record in batch.records:
-        if record.topic.endswith(_CHECKPOINTS) and record.value is not None and b"#" not in (record.key or b""):
-            return int(_VALUES.written(record.value)["head"]["batch"]) - 1
-    raise AssertionError("a batch without the head of a checkpoint")
+    checkpoints = [(one.key, one.value) for one in batch.records if one.topic.endswith(_CHECKPOINTS)]
+    number = batch_number(checkpoints)
+    assert number is not None
+    return number - 1
 
 
 def which_of(transactional_id: str) -> int:

@@ -207,13 +207,13 @@ class TraceModel:
             return  # nobody has written them
         numbers = {self._numbers[key] for key in line.keys}
         mine = [one for one in worker.wrote if one.number in numbers]
-        sent = [
+        being_removed = [
             {one.number for one in request.claims}
             for request in state.requests
             if (request.kind, request.worker, request.life, request.shard)
             == ("remove", line.worker, worker.life, line.shard)
         ]
-        if numbers in sent:
+        if numbers in being_removed:
             yield state  # with the step that fenced them
         elif len(numbers) == len(mine) == 1 and line.keys[0] not in self._stay:
             yield from self._removes_own(state, line, mine[0])
