@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.records.checkpoint_keys import claiming_worker
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
@@ -47,6 +49,10 @@ class ClaimList:
     def strangers(self, own: str) -> set[str]:
         """Return the transactional ids of the claims of others than `own`."""
         return {claimant for claimant in self.found.values() if claimant != own}
+
+    def workers(self, own: str) -> set[str]:
+        """Return the names of the workers whose claims are under other transactional ids than `own`."""
+        return {claiming_worker(key) for key, claimant in self.found.items() if claimant != own}
 
     def twins(self, own: str, written: Collection[str]) -> bool:
         """Return whether there are claims under the id `own` with other keys than the `written` ones.

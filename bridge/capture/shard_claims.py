@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from bridge.capture.worker_ports import ClaimTopic, ProducerEpoch
 
 GRACE: Final = 2.0
-"""Seconds that a former holder has to remove its claim: then it need not be fenced, which aborts its transaction."""
+"""Seconds that a former holder in the group has to remove its claim: then it need not be fenced, which aborts its
+transaction."""
 _LOOKS: Final = 20
 """How often it is looked meanwhile whether it has."""
 _BEGUN: Final = 8
@@ -193,11 +194,7 @@ class ShardClaims:
             await self._read(claims, held)
         if renews is not None and claims.others(held.key)[-1:] != [renews]:
             raise ShardFenced("another worker has claimed this shard")
-        for _ in range(_LOOKS):
-            if not claims.strangers(held.claimant) - self._abandoned.keys():
-                break
-            await asyncio.sleep(GRACE / _LOOKS)
-            await self._read(claims, held)
+        await self._let_leave(claims, held)
         fenced = claims.strangers(held.claimant)
         if renews is None and held.claimant != shard_id and claims.twins(held.claimant, written):
             # Another process with this id initialises it again when it hears of that, and then sees this claim. So does
@@ -216,6 +213,27 @@ class ShardClaims:
         # removal of its claim lies behind what it wrote.
         held.settled = claims.position
         held.fenced = True
+
+    async def _let_leave(self, claims: ClaimList, held: HeldShard) -> None:
+        """Give former holders the time to remove their claims, but for those that will not: they have left the group.
+
+        Those are workers that were killed, and workers that stop: these go on until they are fenced.
+        """
+        former = claims.workers(held.claimant) - {self._worker}
+        leaving = await self._members_among(former) if former else former
+        for _ in range(_LOOKS):
+            if leaving.isdisjoint(claims.workers(held.claimant)):
+                return
+            await asyncio.sleep(GRACE / _LOOKS)
+            await self._read(claims, held)
+
+    async def _members_among(self, workers: set[str]) -> set[str]:
+        """Return which of these workers may be in the group: all, if it is not known, as for one that left itself."""
+        try:
+            members = await self._topic.members()
+        except KafkaUnavailable:
+            return workers
+        return workers.intersection(members) if self._worker in members else workers
 
     async def _read(self, claims: ClaimList, held: HeldShard) -> None:
         """Read the claims of a shard to the end, and see whether this one is in force."""

@@ -88,6 +88,9 @@ class ClaimTopic(Protocol):
         with this epoch, and begins nothing more with it, so a commit of it that is decided is its last one.
         """
 
+    async def members(self) -> Collection[str]:
+        """Return the names of the workers that are in the consumer group now. It takes no longer than a second."""
+
     async def close(self) -> None:
         """Close the connections, within seconds."""
 

@@ -55,6 +55,11 @@ def claim_key(worker: str, number: str) -> str:
     return f"{_CLAIM}{worker}/{number}"
 
 
+def claiming_worker(key: str) -> str:
+    """Return the name of the worker whose claim has this key."""
+    return key.removeprefix(_CLAIM).rpartition("/")[0]
+
+
 def is_claim_key(key: str) -> bool:
     """Return whether a key is that of a claim."""
     return key.startswith(_CLAIM)

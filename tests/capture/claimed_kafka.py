@@ -49,6 +49,7 @@ class ClaimedKafka:
     had to be stable.
     `before_removal` is called once, before claims are removed; `before_end` before each end of a transaction.
     `before_look` is awaited each time it is asked who leads the partitions; `unreadable`: shards whose claims are.
+    `group`: the names of workers that are in the group; None: it does not answer.
     """
 
     logs: dict[int, list[ClaimRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -66,6 +67,7 @@ class ClaimedKafka:
     before_end: Callable[[], None] | None = None
     before_look: Callable[[], Awaitable[None]] | None = None
     unreadable: set[int] = field(default_factory=set)
+    group: set[str] | None = None
     offsets_refused: Exception | None = None
     offsets_silent: bool = False
     acknowledged_before_offsets: list[int] = field(default_factory=list)
@@ -179,6 +181,11 @@ class MemoryClaims:
             return False
         self.kafka.epochs[transactional_id] += 1
         return True
+
+    async def members(self) -> Collection[str]:
+        if self.kafka.group is None:
+            raise KafkaUnavailable("no coordinator")
+        return await self.kafka.asked(lambda: frozenset(self.kafka.group or ()))
 
     async def close(self) -> None:
         """Nothing is open."""

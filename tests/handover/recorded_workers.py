@@ -150,6 +150,9 @@ class RecordedTopic:
     async def fence(self, transactional_id: str, *, abandoned: ProducerEpoch | None) -> None:
         await self.topic.fence(transactional_id, abandoned=abandoned)
 
+    async def members(self) -> Collection[str]:
+        return await self.topic.members()
+
     async def close(self) -> None:
         await self.topic.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,6 +60,9 @@ def cleaning_broker() -> Iterator[LocalBroker]:
         yield broker
 
 
+_LOG = logging.getLogger(__name__)
+
+
 class CleanedInstallation:
     """The topics of an installation whose checkpoints are compacted at once, and commands on them."""
 
@@ -88,6 +92,8 @@ class CleanedInstallation:
         self._capsys.readouterr()
         code = main([*words, *self.flags])
         told = self._capsys.readouterr()
+        if code:
+            _LOG.warning("%s: exit code %d: %s", words[0], code, told.err)
         lines = told.out.splitlines()
         return code, [json.loads(line) if line.startswith("{") else line for line in lines]
 

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.claim_reading import read_claims
+from bridge.adapters.kafka.group_question import workers_in_group
 from bridge.adapters.kafka.kept_client import KeptClient
 from bridge.adapters.kafka.producer_ids import initialise
 from bridge.adapters.kafka.stopping import stop_producer
@@ -26,6 +27,7 @@ _SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 5.0
 """Claims are seldom written and read: the clients end when there was nothing for so long."""
 _REQUEST_MS: Final = 10_000
+_MEMBERS_SECONDS: Final = 1.0
 _write_failed: Final = unavailable("cannot write a claim")
 _read_failed: Final = unavailable("cannot read claims, or fence")
 _fence_failed: Final = unavailable("cannot fence a former holder")
@@ -129,6 +131,14 @@ class KafkaClaims:
                 client,
                 transactional_id,
             )
+
+    async def members(self) -> frozenset[str]:
+        """Ask the coordinator of the group."""
+        async with (
+            time_limit(_MEMBERS_SECONDS, "Kafka did not tell in time who is in the group"),
+            self._client.use() as client,
+        ):
+            return await workers_in_group(client, self._settings.group)
 
     async def close(self) -> None:
         """Stop the clients, within seconds."""

@@ -1,9 +1,10 @@
-"""What the coordinator of a consumer group is asked by a client of its own."""
+"""What the coordinator of a consumer group is asked beside what its members ask."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.errors import NoError, UnknownMemberIdError, for_code
 from aiokafka.protocol.group import LeaveGroupRequest
 
@@ -14,6 +15,7 @@ from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.errors import KafkaUnavailable
 
 if TYPE_CHECKING:
+    from aiokafka.client import AIOKafkaClient
     from aiokafka.protocol.api import Request
 
     from bridge.adapters.kafka.calls import Translate
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _LEAVE_SECONDS: Final = 5.0
 _not_left: Final = unavailable("cannot leave the group")
+_not_told: Final = unavailable("cannot ask who is in the group")
 
 
 async def ask_coordinator(
@@ -33,6 +36,16 @@ async def ask_coordinator(
     """
     request = DescribeGroupRequest(settings.group)
     return described_group(await _answer(settings, request, seconds, silent=silent, failed=failed))
+
+
+async def workers_in_group(client: AIOKafkaClient, group: str) -> frozenset[str]:
+    """Return the instance ids of a group's members, which are the names of workers. Raises KafkaUnavailable."""
+    coordinator = await call(client.coordinator_lookup(CoordinationType.GROUP, group), _not_told)
+    asking = client.send(coordinator, DescribeGroupRequest(group), group=ConnectionGroup.COORDINATION)
+    found = described_group(await call(asking, _not_told))  # unavailable before Kafka 2.4, which tells no instance ids
+    if found.code:
+        raise KafkaUnavailable(f"cannot ask who is in the group: {for_code(found.code).__name__}")
+    return frozenset(member.instance_id for member in found.members if member.instance_id)
 
 
 async def leave_group(settings: KafkaConnection, member_id: str) -> None:
