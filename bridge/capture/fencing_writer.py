@@ -39,6 +39,10 @@ class FencingWriter:
         """Return the limits as they are now."""
         return await self._producer.refresh_limits()
 
+    async def goes_on(self) -> bool:
+        """Return False: only to initialise the transactional id again tells who has it, and fences them."""
+        return False
+
     async def open(self) -> None:
         """Initialise the shard's transactional id, which fences whoever has it."""
         await self._producer.open()

@@ -206,6 +206,12 @@ class TransactionalWriter(Protocol):
     async def refresh_limits(self) -> Limits:
         """Read the limits again and return them; `limits` is unchanged. Raises KafkaUnavailable."""
 
+    async def goes_on(self) -> bool:
+        """Return whether the shard is still held since a writer before this one: then `open` fences nobody.
+
+        It raises ShardFenced then if the shard is not held any more. Raises KafkaUnavailable.
+        """
+
     async def open(self) -> None:
         """Take the shard, which fences every former owner: by its transactional id, by claims, or by both.
 

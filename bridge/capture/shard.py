@@ -221,7 +221,8 @@ class Shard:
             writer = self._writers.writer(self.partition)
             self._attempts.begin()
             try:
-                await self._check_assignment()  # opening fences whoever holds the shard
+                if not (self._leaving and await writer.goes_on()):
+                    await self._check_assignment()  # opening fences whoever holds the shard
                 await writer.open()
                 self._probes.proved(self._clock.monotonic())
                 await self._restore(writer)
@@ -242,9 +243,8 @@ class Shard:
             else:
                 return
             finally:
-                # In the background, while the next writer opens: that initialises the transactional id, and from then
-                # on Kafka refuses whatever this one sends, the end of a transaction included; what came before is in
-                # the checkpoints read back after that. One not initialised yet stops trying before the pause ends.
+                # In the background: once the next writer is open, Kafka refuses whatever this one sends, and what came
+                # before is in the checkpoints read back. One not initialised yet stops trying before the pause ends.
                 self._closings.begin(self._closed(writer))
             await self._attempts.pause()
 

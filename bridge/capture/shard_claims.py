@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.capture.claims import ClaimList
 from bridge.errors import KafkaUnavailable, ShardFenced
@@ -17,7 +17,7 @@ from bridge.records.checkpoint_keys import claim_key
 from bridge.waiting import all_ended, together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from bridge.capture.worker_ports import ClaimTopic, ProducerEpoch
 
@@ -83,7 +83,8 @@ class ShardClaims:
         self._begun: dict[int, deque[HeldShard]] = {}
         self._fencings: dict[str, asyncio.Task[None]] = {}
         self._fence_turns: dict[str, asyncio.Lock] = {}
-        self._open: set[asyncio.Task[None]] = set()
+        self._question: asyncio.Task[Collection[str]] | None = None
+        self._open: set[asyncio.Task[Any]] = set()
 
     def use(self, transactional_id: str, epoch: ProducerEpoch) -> list[HeldShard]:
         """Claim under this id from now on, which was initialised with this epoch.
@@ -228,12 +229,23 @@ class ShardClaims:
             await self._read(claims, held)
 
     async def _members_among(self, workers: set[str]) -> set[str]:
-        """Return which of these workers may be in the group: all, if it is not known, as for one that left itself."""
+        """Return which of these workers may be in the group: all, if it is not known, as for one that left itself.
+
+        Shards that are taken at the same time ask once.
+        """
+        if self._question is None:
+            self._question = asyncio.create_task(self._topic.members(), name="commit when it is known who is there")
+            self._open.add(self._question)
+            self._question.add_done_callback(self._told)
         try:
-            members = await self._topic.members()
+            members = await asyncio.shield(self._question)
         except KafkaUnavailable:
             return workers
         return workers.intersection(members) if self._worker in members else workers
+
+    def _told(self, question: asyncio.Task[Collection[str]]) -> None:
+        self._question = None
+        self._ended(question)
 
     async def _read(self, claims: ClaimList, held: HeldShard) -> None:
         """Read the claims of a shard to the end, and see whether this one is in force."""
@@ -256,7 +268,7 @@ class ShardClaims:
                 self._fence_in_turn(transactional_id), name="commit only after fencing"
             )
             self._open.add(fencing)
-            fencing.add_done_callback(self._fenced)
+            fencing.add_done_callback(self._ended)
         await asyncio.shield(fencing)
 
     async def _fence_in_turn(self, transactional_id: str) -> None:
@@ -264,10 +276,10 @@ class ShardClaims:
             del self._fencings[transactional_id]  # who asks from now on has claimed after this one began
             await self._topic.fence(transactional_id, abandoned=self._abandoned.get(transactional_id))
 
-    def _fenced(self, fencing: asyncio.Task[None]) -> None:
-        self._open.discard(fencing)
-        if not fencing.cancelled():
-            fencing.exception()  # nobody may wait for it any more
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._open.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody may wait for it any more
 
     async def check(self) -> None:
         """Give up the shards whose last claim is not this worker's, or of which that cannot be said."""
@@ -293,8 +305,8 @@ class ShardClaims:
 
     async def close(self) -> None:
         """Fence nobody any more, and close the connections."""
-        for fencing in self._open:
-            fencing.cancel()
+        for task in self._open:
+            task.cancel()
         try:
             await all_ended(self._open)
         finally:

@@ -28,7 +28,7 @@ class SharedWriter:
         self._transactions = transactions
         self._storage = storage
         self._held: HeldShard | None = None
-        self._failed = False
+        self._failed = self._goes_on = False
 
     @property
     def limits(self) -> Limits:
@@ -39,10 +39,15 @@ class SharedWriter:
         """Return the limits as they are now."""
         return await self._storage.refresh_limits()
 
+    async def goes_on(self) -> bool:
+        """Return whether the claim of a former writer is still the last one, so far as is known."""
+        self._goes_on = await self._transactions.holds(self._partition, self._owner)
+        return self._goes_on
+
     async def open(self) -> None:
-        """Take the shard, which fences whoever else could write it."""
+        """Take the shard, which fences whoever else could write it, unless it `goes_on` without."""
         await self._storage.take_limits()
-        self._held = await self._transactions.take(self._partition, self._owner)
+        self._held = await self._transactions.take(self._partition, self._owner, anew=not self._goes_on)
 
     async def checkpoints(self) -> list[tuple[str, bytes]]:
         """Return the records of the shard's checkpoints, with whatever was committed before it was taken."""

@@ -22,10 +22,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.blame import error_of, failed_parts, late_parts
+from bridge.capture.handed_in import HandedIn
 from bridge.capture.worker_facts import TransactionRepeated, WorkerFenced
 from bridge.capture.worker_ids import WorkerIds
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
@@ -44,23 +44,6 @@ _SHARED_REST: Final = 0.012
 _CHECK_WAIT: Final = 0.25
 _LOOK_AFTER: Final = 1.0
 """Seconds without acknowledgements, after which it is asked whether a partition without a leader is the cause."""
-
-
-@dataclass(slots=True, eq=False)
-class _HandedIn:
-    """A batch that was handed in. `done` is how its shard hears of it."""
-
-    held: HeldShard
-    batch: Batch
-    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-    def fail(self, error: BaseException) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
-
-    def committed(self) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
 
 
 class WorkerTransactions:
@@ -82,9 +65,9 @@ class WorkerTransactions:
         self._most_seconds = most_seconds
         self._clock = clock
         self._tell = tell
-        self._waiting: dict[int, _HandedIn] = {}
+        self._waiting: dict[int, HandedIn] = {}
         self._under_way: frozenset[int] = frozenset()
-        self._deferred: dict[int, _HandedIn] = {}
+        self._deferred: dict[int, HandedIn] = {}
         self._turn = asyncio.Event()
         self._rested = asyncio.Event()
         self._rested.set()
@@ -93,20 +76,30 @@ class WorkerTransactions:
 
     # --- taking and leaving --------------------------------------------------------------------------------------
 
-    async def take(self, partition: int, owner: object) -> HeldShard:
+    async def take(self, partition: int, owner: object, *, anew: bool = True) -> HeldShard:
         """Make this worker the only one that can commit to a shard; then the shard's records are to be read.
 
-        Nothing of this worker's is on its way to the shard any more. `owner` is the shard object: it keeps its claim.
-        Raises KafkaUnavailable, ShardFenced.
+        Nothing of this worker's is on its way to the shard any more. `owner` is the shard object: it keeps its claim,
+        and unless it may claim `anew`, has to have one. Raises KafkaUnavailable, ShardFenced.
         """
-        await self._ids.ready()
-        await self._ids.renewed(partition)
-        held = self._claims.held(partition)
-        if held is None or held.owner is not owner or not held.fenced:
+        held = await self._kept(partition, owner)
+        if held is None and not anew:
+            raise ShardFenced("the shard is not held any more")
+        if held is None:
             held = await self._claims.claim(partition, owner)
         await self._landed(partition)
         self._claims.still(held)
         return held
+
+    async def holds(self, partition: int, owner: object) -> bool:
+        """Return whether a shard object still holds its shard by its claim. Raises KafkaUnavailable."""
+        return await self._kept(partition, owner) is not None
+
+    async def _kept(self, partition: int, owner: object) -> HeldShard | None:
+        await self._ids.ready()
+        await self._ids.renewed(partition)
+        held = self._claims.held(partition)
+        return held if held is not None and held.owner is owner and held.fenced else None
 
     async def leave(self, held: HeldShard) -> None:
         """Remove the claim of a shard that no commit is on its way to: its next owner fences nobody then.
@@ -157,7 +150,7 @@ class WorkerTransactions:
         Raises KafkaUnavailable, ShardFenced.
         """
         self._claims.still(held)
-        part = _HandedIn(held, batch)
+        part = HandedIn(held, batch)
         self._hand_in(part)
         try:
             await part.done
@@ -166,7 +159,7 @@ class WorkerTransactions:
                 if parts.get(held.partition) is part:  # cancelled
                     del parts[held.partition]
 
-    def _hand_in(self, part: _HandedIn) -> None:
+    def _hand_in(self, part: HandedIn) -> None:
         """Have a batch written with the next transaction, or with the first one after the renewal of its claim."""
         shard = part.held.partition
         parts = self._deferred if self._ids.renews(shard) else self._waiting
@@ -201,14 +194,14 @@ class WorkerTransactions:
                 self._rested.set()
             await asyncio.sleep(0)  # who waited for its turn hands in, but for what waits for a key
 
-    async def _commit_and_tell(self, parts: dict[int, _HandedIn]) -> None:
+    async def _commit_and_tell(self, parts: dict[int, HandedIn]) -> None:
         try:
             await self._commit_together(parts)
         except Exception as error:  # noqa: BLE001 - also a defect, of which each shard has to hear
             for part in parts.values():
                 part.fail(error)
 
-    async def _commit_together(self, parts: dict[int, _HandedIn]) -> None:
+    async def _commit_together(self, parts: dict[int, HandedIn]) -> None:
         """Write batches in one transaction, without those of shards that fail; each shard is told."""
         while parts := self._still_held(parts):
             producer = await self._ids.ready()
@@ -240,9 +233,9 @@ class WorkerTransactions:
             if parts:
                 self._tell(TransactionRepeated(shards=len(parts)))
 
-    def _still_held(self, parts: Mapping[int, _HandedIn]) -> dict[int, _HandedIn]:
+    def _still_held(self, parts: Mapping[int, HandedIn]) -> dict[int, HandedIn]:
         """Return the parts of shards that are still held under their claims; the others hear why they are not."""
-        kept: dict[int, _HandedIn] = {}
+        kept: dict[int, HandedIn] = {}
         for shard, part in parts.items():
             if part.done.done():
                 continue  # its shard has ended
@@ -257,7 +250,7 @@ class WorkerTransactions:
                     kept[shard] = part
         return kept
 
-    async def _sent(self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> Mapping[int, Exception] | None:
+    async def _sent(self, producer: WorkerProducer, parts: Mapping[int, HandedIn]) -> Mapping[int, Exception] | None:
         """Send all batches and wait for their acknowledgements; return which shards fail, None: the end may come."""
         try:
             waits = await producer.send(_batches(parts))
@@ -287,7 +280,7 @@ class WorkerTransactions:
                 one.cancel()
 
     async def _offsets_committed(
-        self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]
+        self, producer: WorkerProducer, parts: Mapping[int, HandedIn]
     ) -> Mapping[int, Exception] | None:
         """Commit the offsets of what is acknowledged; return which shards fail, None: the end may come.
 
@@ -318,7 +311,7 @@ class WorkerTransactions:
             self._tell(WorkerFenced())
         return failed_parts(errors)
 
-    async def _ended(self, producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> None:
+    async def _ended(self, producer: WorkerProducer, parts: Mapping[int, HandedIn]) -> None:
         """Ask for the end of the transaction; from now on the outcome is in doubt until it is known."""
         self._ids.in_doubt = frozenset(parts)
         try:
@@ -338,7 +331,7 @@ class WorkerTransactions:
             part.committed()
 
 
-async def _unwritable(producer: WorkerProducer, parts: Mapping[int, _HandedIn]) -> Mapping[int, BridgeError]:
+async def _unwritable(producer: WorkerProducer, parts: Mapping[int, HandedIn]) -> Mapping[int, BridgeError]:
     """Return which shards cannot be written now, as far as that is known."""
     try:
         return await producer.unwritable(_batches(parts))
@@ -346,5 +339,5 @@ async def _unwritable(producer: WorkerProducer, parts: Mapping[int, _HandedIn]) 
         return {}
 
 
-def _batches(parts: Mapping[int, _HandedIn]) -> dict[int, Batch]:
+def _batches(parts: Mapping[int, HandedIn]) -> dict[int, Batch]:
     return {shard: part.batch for shard, part in parts.items()}

@@ -49,7 +49,7 @@ class ClaimedKafka:
     had to be stable.
     `before_removal` is called once, before claims are removed; `before_end` before each end of a transaction.
     `before_look` is awaited each time it is asked who leads the partitions; `unreadable`: shards whose claims are.
-    `group`: the names of workers that are in the group; None: it does not answer.
+    `group`: the names of workers that are in the group; None: it does not answer. `questions`: how often it was asked.
     """
 
     logs: dict[int, list[ClaimRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -68,6 +68,7 @@ class ClaimedKafka:
     before_look: Callable[[], Awaitable[None]] | None = None
     unreadable: set[int] = field(default_factory=set)
     group: set[str] | None = None
+    questions: int = 0
     offsets_refused: Exception | None = None
     offsets_silent: bool = False
     acknowledged_before_offsets: list[int] = field(default_factory=list)
@@ -183,6 +184,7 @@ class MemoryClaims:
         return True
 
     async def members(self) -> Collection[str]:
+        self.kafka.questions += 1
         if self.kafka.group is None:
             raise KafkaUnavailable("no coordinator")
         return await self.kafka.asked(lambda: frozenset(self.kafka.group or ()))

@@ -92,6 +92,7 @@ class ScriptedKafka:
     left_at: float | None = None
     hurried: int = 0
     owners: count[int] = field(default_factory=count)
+    claims: dict[int, tuple[int, int]] | None = None  #: shard -> who opened it last and its epoch, where that counts
 
     def announce(self, partition: int, session_id: str = CHAT, *servers: str) -> None:
         """Announce a chat; its first server is chat-1:4800 if none is named."""
@@ -138,14 +139,14 @@ class ScriptedKafka:
         return source
 
     def shard(self, partition: int, check: CheckAssignment, make_source: MakeSource | None = None) -> Shard:
-        store_settings = settings(partition_of=lambda _: partition)
+        store_settings, owner = settings(partition_of=lambda _: partition), next(self.owners)
         return Shard(
             partition,
             ShardSettings(1 << 20),
-            owner=next(self.owners),
+            owner=owner,
             store_settings=store_settings,
             check_assignment=check,
-            writers=UnclaimedShard(lambda number: ScriptedWriter(self, number)),
+            writers=UnclaimedShard(lambda number: ScriptedWriter(self, number, owner)),
             make_source=make_source or self.source,
             preparation=NothingToPrepare(),
             stored=StoredDoor(partition, NoStoredTopic()),
@@ -178,20 +179,28 @@ class ScriptedWriter:
 
     limits: Limits = same_limits(1_000_000)
 
-    def __init__(self, kafka: ScriptedKafka, partition: int) -> None:
+    def __init__(self, kafka: ScriptedKafka, partition: int, owner: int = -1) -> None:
         self._kafka = kafka
         self._partition = partition
+        self._owner = owner
         self._epoch = -1
 
     async def refresh_limits(self) -> Limits:
         await self._kafka.call()
         return self.limits
 
+    async def goes_on(self) -> bool:
+        await self._kafka.call()
+        own = self._owner, self._kafka.epochs[self._partition]
+        return self._kafka.claims is not None and self._kafka.claims.get(self._partition) == own
+
     async def open(self) -> None:
         self._kafka.open.add(self)
         await self._kafka.call()
         self._kafka.steal(self._partition)
         self._epoch = self._kafka.epochs[self._partition]
+        if self._kafka.claims is not None:
+            self._kafka.claims[self._partition] = self._owner, self._epoch
 
     async def checkpoints(self) -> list[tuple[str, bytes]]:
         await self._kafka.call()

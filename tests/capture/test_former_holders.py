@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.capture import shard_claims
-from bridge.errors import ShardFenced
+from bridge.capture.shared_writer import SharedWriter
+from bridge.errors import KafkaUnavailable, ShardFenced
 from tests.capture.claimed_kafka import ClaimedKafka, batch, play, taken
 from tests.capture.hand_fed_shard import until
+from tests.capture.test_taken_shards import RecordedReads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from bridge.capture.worker_transactions import WorkerTransactions
 
 ONE, TWO = "one", "two"
 SHARD = 0
@@ -98,3 +102,72 @@ def test_a_worker_that_stops_is_fenced_and_hears_of_it_with_its_next_commit() ->
 
     play(stops())
     assert kafka.committed[SHARD] == []
+
+
+def test_shards_that_are_taken_at_the_same_time_ask_once_who_is_in_the_group() -> None:
+    kafka = ClaimedKafka(group={TWO})
+
+    async def takes() -> None:
+        one, two = kafka.worker(ONE), kafka.worker(TWO)
+        await taken(one, *range(4))
+        await asyncio.gather(*(two.take(shard, object()) for shard in range(4)))
+        assert kafka.questions == 1
+        kafka.logs[4].append(("/claim/three/1", "three"))
+        await taken(two, 4)
+        assert kafka.questions == 2
+
+    play(takes())
+
+
+def shared_writer(worker: WorkerTransactions, owner: object) -> SharedWriter:
+    return SharedWriter(SHARD, owner, worker, RecordedReads())
+
+
+def test_a_shard_goes_on_without_a_claim_after_its_worker_was_fenced_for_another_one() -> None:
+    """Its transaction ended in doubt, as the fence came when its end was asked for."""
+    kafka, owner, other = ClaimedKafka(group={TWO}), object(), 1
+
+    async def fenced() -> None:
+        one, two = kafka.worker(ONE), kafka.worker(TWO)
+        writer = shared_writer(one, owner)
+        assert not await writer.goes_on()
+        await writer.open()
+        await taken(one, other)
+        claims = len(kafka.logs[SHARD])
+        kafka.before_end = lambda: kafka.epochs.update({ONE: kafka.epochs[ONE] + 1})
+        with pytest.raises(KafkaUnavailable):
+            await writer.commit(batch(SHARD, "a"))
+        kafka.before_end = None
+        await taken(two, other)
+        writer = shared_writer(one, owner)
+        assert await writer.goes_on()
+        await writer.open()
+        await writer.commit(batch(SHARD, "a"))
+        assert len(kafka.logs[SHARD]) == claims
+
+    play(fenced())
+    assert kafka.committed[SHARD] == [(ONE, b"a")]
+
+
+@pytest.mark.parametrize("when", ["before it is asked", "before it is opened"])
+def test_a_shard_that_goes_on_claims_nothing_when_another_worker_has_it(when: str) -> None:
+    kafka, owner = ClaimedKafka(group={TWO}), object()
+
+    async def overtaken() -> None:
+        one, two = kafka.worker(ONE), kafka.worker(TWO)
+        await shared_writer(one, owner).open()
+        other = await one.take(1, owner)
+        writer = shared_writer(one, owner)
+        if when == "before it is asked":
+            await taken(two, SHARD)
+            await one.commit(other, batch(1, "a"))  # which finds out that the worker was fenced
+            assert not await writer.goes_on()
+        else:
+            assert await writer.goes_on()
+            await taken(two, SHARD)
+            await one.commit(other, batch(1, "a"))
+            with pytest.raises(ShardFenced):
+                await writer.open()
+        assert kafka.in_force(SHARD) == [TWO]
+
+    play(overtaken())

@@ -237,3 +237,26 @@ def test_whether_other_members_have_the_partitions(
             taken_over_by_others(groups, OWN)
     else:
         assert taken_over_by_others(groups, OWN) is expected
+
+
+def test_a_shard_whose_commit_fails_stays_in_its_chats_until_its_own_new_owner_has_it() -> None:
+    """The worker is fenced for a shard that was taken before, and that it has others is all that the group knows."""
+
+    async def scene() -> None:
+        async with VirtualEngine(A) as engine:
+            engine.kafka.claims = {}
+            first, second = await two_workers(engine)
+            draining = asyncio.create_task(engine.drain(first, SECONDS))
+            await asyncio.sleep(1)
+            await engine.member(second).rebalance(0)
+            engine.kafka.refuses[1] = 1
+            engine.says(A, TWO, 1)
+            await asyncio.sleep(5)
+            assert engine.servers[A].left == [ONE]
+            assert (joined_at(first, TWO), engine.kafka.events(TWO)) == (A, [1])
+            await engine.member(second).rebalance(0, 1)
+            assert await draining
+            assert engine.servers[A].left == [ONE, TWO]
+            assert engine.facts(Drained) == handed_over(2)
+
+    play(scene())

@@ -6,10 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import for_code
 
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.claim_reading import read_claims
-from bridge.adapters.kafka.group_question import workers_in_group
+from bridge.adapters.kafka.group_question import described_by
 from bridge.adapters.kafka.kept_client import KeptClient
 from bridge.adapters.kafka.producer_ids import initialise
 from bridge.adapters.kafka.stopping import stop_producer
@@ -133,12 +134,13 @@ class KafkaClaims:
             )
 
     async def members(self) -> frozenset[str]:
-        """Ask the coordinator of the group."""
-        async with (
-            time_limit(_MEMBERS_SECONDS, "Kafka did not tell in time who is in the group"),
-            self._client.use() as client,
-        ):
-            return await workers_in_group(client, self._settings.group)
+        """Ask the coordinator of the group; the instance ids of its members are the names of the workers."""
+        limit = time_limit(_MEMBERS_SECONDS, "Kafka did not tell in time who is in the group")
+        async with limit, self._client.use() as client:
+            found = await described_by(client, self._settings.group)
+        if found.code:  # not inside, which would give up the client
+            raise KafkaUnavailable(f"cannot ask who is in the group: {for_code(found.code).__name__}")
+        return frozenset(member.instance_id for member in found.members if member.instance_id)
 
     async def close(self) -> None:
         """Stop the clients, within seconds."""

@@ -38,14 +38,14 @@ async def ask_coordinator(
     return described_group(await _answer(settings, request, seconds, silent=silent, failed=failed))
 
 
-async def workers_in_group(client: AIOKafkaClient, group: str) -> frozenset[str]:
-    """Return the instance ids of a group's members, which are the names of workers. Raises KafkaUnavailable."""
+async def described_by(client: AIOKafkaClient, group: str) -> GroupDescription:
+    """Ask the coordinator of a group by a client that is started; what it may do there is not asked.
+
+    Raises KafkaUnavailable, also before Kafka 2.4.
+    """
     coordinator = await call(client.coordinator_lookup(CoordinationType.GROUP, group), _not_told)
-    asking = client.send(coordinator, DescribeGroupRequest(group), group=ConnectionGroup.COORDINATION)
-    found = described_group(await call(asking, _not_told))  # unavailable before Kafka 2.4, which tells no instance ids
-    if found.code:
-        raise KafkaUnavailable(f"cannot ask who is in the group: {for_code(found.code).__name__}")
-    return frozenset(member.instance_id for member in found.members if member.instance_id)
+    request = DescribeGroupRequest(group, operations=False)
+    return described_group(await call(client.send(coordinator, request, group=ConnectionGroup.COORDINATION), _not_told))
 
 
 async def leave_group(settings: KafkaConnection, member_id: str) -> None:

@@ -61,13 +61,14 @@ class DescribeGroupRequest(Request[_DescribeGroupsStruct]):  # type: ignore[misc
 
     API_KEY: ClassVar[int] = _DESCRIBE
 
-    def __init__(self, group: str) -> None:
-        """`group` is its id."""
+    def __init__(self, group: str, *, operations: bool = True) -> None:
+        """`group` is its id; without `operations` it is not asked what this client may do."""
         self._group = group
+        self._operations = operations
 
     def build(self, request_struct_class: type[Any]) -> Any:
         """Return the request, as aiokafka's connection sends it."""
-        return request_struct_class([self._group], True)
+        return request_struct_class([self._group], self._operations)
 
 
 class GroupMember(NamedTuple):
