@@ -16,6 +16,7 @@ from bridge.adapters.kafka.aiokafka_internals import (
 )
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
 from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.partition_records import read_compacted_logs
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_consumer
 from bridge.errors import KafkaUnavailable
@@ -44,6 +45,7 @@ async def reader(client: Mapping[str, Any], *, uncommitted: bool = False) -> Asy
     `client` holds aiokafka's arguments: `bootstrap_servers`, SASL, TLS. `uncommitted`: it reads all that is in the log,
     also what transactions wrote that were aborted.
     """
+    read_compacted_logs()
     consumer = AIOKafkaConsumer(
         **{
             **client,
