@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from bridge.sandbox import LocalBroker
 
-pytestmark = pytest.mark.faults
-
 LATE_SECONDS = 12.0
 """The length of the fault: longer than a question may be answered in vain, shorter than what counts as a silence."""
 
