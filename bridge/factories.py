@@ -230,22 +230,41 @@ async def explained(config: Config, command: str, work: Coroutine[Any, Any, _Res
     is, because of its number.
     """
     try:
-        try:
-            await rights_check_of(config, command).check()
-        except BaseException:
-            work.close()
-            raise
+        await _check_rights(config, command)
+    except BaseException:
+        work.close()
+        raise
+    try:
         return await work
     except (AccessDenied, AnnouncementsNotWritten):
         raise
     except KafkaUnavailable as error:
-        cause = await access_probe_of(config, command).cause()
-        if cause is None:
-            raise
-        step = cause.next_step
-        if ("kafka", "bootstrap_servers") not in config.origins and not _has_file(config):
-            step = "no settings file was given: --config or CHATBRIDGE_CONFIG"
-        raise KafkaUnavailable(cause.message, next_step=step, code=cause.code) from error
+        await _explain(config, command, error)
+        raise
+
+
+async def _check_rights(config: Config, command: str) -> None:
+    """Raise AccessDenied for what is missing, KafkaUnavailable for what keeps a client from connecting.
+
+    An answer that was only late ends nothing: Kafka denies the work itself what it may not do.
+    """
+    try:
+        await rights_check_of(config, command).check()
+    except AccessDenied:
+        raise
+    except KafkaUnavailable as error:
+        await _explain(config, command, error)
+
+
+async def _explain(config: Config, command: str, error: KafkaUnavailable) -> None:
+    """Raise KafkaUnavailable with why Kafka could not be used, if that can be found out."""
+    cause = await access_probe_of(config, command).cause()
+    if cause is None:
+        return
+    step = cause.next_step
+    if ("kafka", "bootstrap_servers") not in config.origins and not _has_file(config):
+        step = "no settings file was given: --config or CHATBRIDGE_CONFIG"
+    raise KafkaUnavailable(cause.message, next_step=step, code=cause.code) from error
 
 
 def _has_file(config: Config) -> bool:

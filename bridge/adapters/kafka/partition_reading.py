@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiokafka.client import ConnectionGroup
-from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import NoError, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
 from bridge.adapters.kafka.calls import kafka_errors, time_limit
 from bridge.adapters.kafka.log_ends import COMMITTED, answered, leader_of, log_start
+from bridge.adapters.kafka.partition_records import CompactedRecords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -103,5 +104,5 @@ def _committed(at: TopicPartition, found: Fetched) -> tuple[list[ConsumerRecord]
     Raises KafkaError when a record batch is damaged.
     """
     batches, check_crc = MemoryRecords(found.content), True
-    records = PartitionRecords(at, batches, found.aborted, found.position, None, None, check_crc, READ_COMMITTED)
+    records = CompactedRecords(at, batches, found.aborted, found.position, None, None, check_crc, READ_COMMITTED)
     return list(records), int(records.next_fetch_offset)

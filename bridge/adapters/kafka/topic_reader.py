@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -15,10 +16,12 @@ from bridge.adapters.kafka.aiokafka_internals import (
     unauthorized_topics,
 )
 from bridge.adapters.kafka.broker_silence import SILENCE_SECONDS, BrokerSilence
-from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavailable
+from bridge.adapters.kafka.calls import call, kafka_errors, unavailable
+from bridge.adapters.kafka.partition_records import read_compacted_logs
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_consumer
 from bridge.errors import KafkaUnavailable
+from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
@@ -35,6 +38,8 @@ _FETCH_WAIT_MS: Final = 100
 """How long a broker may hold a fetch that finds nothing. Whoever goes on to other partitions waits for its answer, and
 so does `whole` at an end that is a marker of a transaction."""
 _ANSWER_SECONDS: Final = 10.0
+"""For how long Kafka may answer, and not what was asked; the time in which it is silent is none of it."""
+_LOOK_SECONDS: Final = 1.0
 
 
 @contextlib.asynccontextmanager
@@ -44,6 +49,7 @@ async def reader(client: Mapping[str, Any], *, uncommitted: bool = False) -> Asy
     `client` holds aiokafka's arguments: `bootstrap_servers`, SASL, TLS. `uncommitted`: it reads all that is in the log,
     also what transactions wrote that were aborted.
     """
+    read_compacted_logs()
     consumer = AIOKafkaConsumer(
         **{
             **client,
@@ -132,9 +138,25 @@ class TopicReader:
         return position
 
     async def _answered(self, awaitable: Awaitable[_Result]) -> _Result:
-        """Await a call that aiokafka repeats without end while it is denied, or while a partition has no leader."""
-        async with time_limit(_ANSWER_SECONDS, f"Kafka did not answer where a topic ends within {_ANSWER_SECONDS:g} s"):
-            return await call(awaitable, self._failed)
+        """Await a call that aiokafka repeats without end while it is denied, or while a partition has no leader.
+
+        It ends when Kafka has answered for so long, and not what was asked; a late answer is waited for.
+        """
+        asked, client = asyncio.ensure_future(call(awaitable, self._failed)), consumer_client(self._consumer)
+        in_vain, looked = 0.0, time.monotonic()
+        try:
+            while not (await asyncio.wait([asked], timeout=_LOOK_SECONDS))[0]:
+                self._check_silence()
+                now = time.monotonic()
+                if last_answer(client) > looked:
+                    in_vain += min(now - looked, 2 * _LOOK_SECONDS)
+                looked = now
+                if in_vain >= _ANSWER_SECONDS:
+                    raise KafkaUnavailable(f"Kafka has not told where a topic ends for {in_vain:.0f} s")
+            return asked.result()
+        finally:
+            asked.cancel()
+            await all_ended([asked])
 
     def _check_access(self, topic: str) -> None:
         """Raise AccessDenied when the topic may not be described any more: aiokafka waits then, for ever."""
