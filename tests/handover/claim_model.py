@@ -1,12 +1,11 @@
 """A model of workers that commit all their shards in one transaction and hand shards over by claims in the log.
 
 Every reachable state within `Bounds` is visited: workers take steps, stand still, crash and are assigned shards in any
-order, and requests arrive after any delay. What is asked: does each commit to a shard go on from all commits before it?
-If one does not, two workers were writing that shard.
+order, and requests arrive after any delay. Does each commit to a shard go on from all before it? Else two wrote it.
 
 What is modelled of Kafka: a transactional id has an epoch; initialising it raises the epoch, and a commit of an older
-epoch is refused. A claim is a record of its own, outside of transactions, with a key that no other claim has; removing
-it is a tombstone for that key. A request whose sender is dead may arrive all the same.
+epoch is refused. A claim is a record outside of transactions, with a key that no other claim has; a tombstone for that
+key removes it. A request whose sender is dead may arrive all the same.
 
 `bridge/capture/shard_claims.py` and `worker_transactions.py` follow it, with `kafka.transactions: worker`. What may
 go wrong there beside a crash is a *setback*: a shard is given up at any time and its claim stays, or a commit is not
@@ -126,6 +125,8 @@ class ClaimModel:
                 parts[shard] = part
             elif part.phase is Phase.OWNED and not worker.committing:
                 parts[shard] = part._replace(phase=Phase.RENEWING)
+            elif part.phase is Phase.READING and not under_way(state, number, shard):
+                parts[shard] = part._replace(phase=Phase.RENEWING, unread=True)
         for request in state.requests if worker.committing else ():
             if request.kind == "commit" and request[1:3] == (number, worker.life):
                 state = state._replace(requests=state.requests - {request} | {request._replace(life=NOBODY)})
@@ -192,19 +193,11 @@ class ClaimModel:
         elif part.phase is Phase.REMOVING:
             waits = any(one.kind == "remove" and one[1:4] == (number, worker.life, shard) for one in state.requests)
             if not waits:
-                phase = Phase.OWNED if part.renews else Phase.READING
+                phase = Phase.OWNED if part.renews and not part.unread else Phase.READING
                 yield (
                     f"{name} knows that claims are removed",
-                    _part(state, number, shard, part._replace(phase=phase, renews=None)),
+                    _part(state, number, shard, part._replace(phase=phase, renews=None, unread=False)),
                 )
-        elif part.phase is Phase.READING and not (
-            self._does(HandoverStep.READ_AFTER_OWN) and under_way(state, number, shard)
-        ):
-            hidden = sum(shard == one for _, one in state.unmarked)
-            if hidden and self._does(HandoverStep.READ_STABLE):
-                return
-            known = state.commits[shard] - hidden if self._does(HandoverStep.READ_AFTER_FENCING) else part.known
-            yield f"{name} reads to the end", _part(state, number, shard, part._replace(phase=Phase.OWNED, known=known))
         elif (
             part.phase is Phase.OWNED
             and part.claim
@@ -213,6 +206,20 @@ class ClaimModel:
         ):
             request = Request("remove", number, worker.life, shard, frozenset([part.claim]))
             yield f"{name} releases", _part(_sent(state, request), number, shard, ShardPart())
+        if part.phase is Phase.READING or part.unread:
+            yield from self._read(state, number, shard, part)
+
+    def _read(self, state: ModelState, number: int, shard: int, part: ShardPart) -> Iterator[tuple[str, ModelState]]:
+        """Read the records of a shard, also while its claim is being renewed."""
+        hidden = sum(shard == one for _, one in state.unmarked)
+        if (hidden and self._does(HandoverStep.READ_STABLE)) or (
+            self._does(HandoverStep.READ_AFTER_OWN) and under_way(state, number, shard)
+        ):
+            return
+        known = state.commits[shard] - hidden if self._does(HandoverStep.READ_AFTER_FENCING) else part.known
+        phase = Phase.OWNED if part.phase is Phase.READING else part.phase
+        found = part._replace(phase=phase, known=known, unread=False)
+        yield f"{number}, shard {shard}: reads to the end", _part(state, number, shard, found)
 
     def _withdraw(
         self, state: ModelState, number: int, shard: int, part: ShardPart
@@ -231,7 +238,8 @@ class ClaimModel:
         others = frozenset(state.claims[shard]) if not self._does(HandoverStep.LOOK_AGAIN) else frozenset[Claim]()
         part = ShardPart(Phase.CLAIMING, claim, state.commits[shard], others)
         if worker.parts[shard].phase is Phase.RENEWING:
-            part = part._replace(known=worker.parts[shard].known, renews=worker.parts[shard].claim)
+            former = worker.parts[shard]
+            part = part._replace(known=former.known, renews=former.claim, unread=former.unread)
         state = state._replace(taken=state.taken + 1)
         state = _with(state, number, worker._replace(last_taken=shard, wrote=worker.wrote | {claim}))
         if not self._does(HandoverStep.FENCE_AFTER_CLAIM):

@@ -103,7 +103,8 @@ class ShardPart(NamedTuple):
     """A shard at a worker. `known`: commits that were read or made. `others`: claims that were found beside its own.
 
     `renews`: the claim under a former id, since which every commit is known. `shard_id_fenced`: that was initialised.
-    `left`: the claim with which it was given up while it was being taken.
+    `left`: the claim with which it was given up while it was being taken. `unread`: it was not read yet when its
+    worker went on under another id.
     """
 
     phase: Phase = Phase.NONE
@@ -113,6 +114,7 @@ class ShardPart(NamedTuple):
     renews: Claim | None = None
     shard_id_fenced: bool = False
     left: Claim | None = None
+    unread: bool = False
 
 
 class WorkerModel(NamedTuple):

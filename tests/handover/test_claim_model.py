@@ -16,18 +16,18 @@ BOUNDS = {
     "two workers that crash and take a shard three times": (Bounds(commits=1, releases=False), 22_299),
     "two shards": (Bounds(shards=2, crashes=0, commits=1, epochs=2, releases=False), 29_621),
     "two workers that are set back": (Bounds(takes=2, crashes=0, setbacks=1), 17_079),
-    "two ids": (Bounds(takes=2, crashes=0, epochs=2, ids=2, switches=1, markers=True), 20_213),
+    "two ids": (Bounds(takes=2, crashes=0, epochs=2, ids=2, switches=1, markers=True), 21_053),
     "two ids, and a worker that crashes": (
         Bounds(takes=2, commits=1, epochs=2, releases=False, ids=2, switches=1, markers=True),
-        24_559,
+        25_477,
     ),
     "two ids, changed twice": (
         Bounds(takes=2, crashes=0, epochs=2, releases=False, ids=2, switches=2, markers=True),
-        38_692,
+        41_596,
     ),
     "two ids, two shards": (
         Bounds(shards=2, takes=2, crashes=0, commits=1, epochs=2, releases=False, ids=2, switches=1, markers=True),
-        18_861,
+        20_553,
     ),
     "two processes with one id": (Bounds(takes=2, crashes=0, epochs=5, twins=True), 26_213),
     "two processes with one id that are set back": (

@@ -19,7 +19,7 @@ BOUNDS = {
         Bounds(
             workers=1, own=1, takes=3, crashes=0, commits=1, epochs=2, releases=False, ids=2, switches=1, markers=True
         ),
-        12_373,
+        12_861,
     ),
     "two with an id of their own": (
         Bounds(workers=2, own=1, takes=3, crashes=0, commits=1, epochs=2, releases=False),
