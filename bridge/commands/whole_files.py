@@ -28,7 +28,7 @@ _unfinished: set[Path] = set()
 """Of this process, which may have to end at once."""
 
 
-class _Begun(NamedTuple):
+class _UnfinishedFile(NamedTuple):
     part: Path
     path: Path
     file: BinaryIO
@@ -45,7 +45,7 @@ class WholeFiles:
     def __init__(self, what: Path) -> None:
         """Nothing is written before the first `new`."""
         self._what = what
-        self._begun: list[_Begun] = []
+        self._begun: list[_UnfinishedFile] = []
 
     def __enter__(self) -> Self:
         """Return it."""
@@ -94,7 +94,7 @@ class WholeFiles:
         part = path.with_name(f"{path.name}{PART}")
         file = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
         _unfinished.add(part)
-        self._begun.append(_Begun(part, path, file, replaces))
+        self._begun.append(_UnfinishedFile(part, path, file, replaces))
         return file
 
     def _finish(self) -> None:
@@ -169,7 +169,7 @@ def remove_unfinished() -> None:
             part.unlink(missing_ok=True)
 
 
-def _name(one: _Begun) -> None:
+def _name(one: _UnfinishedFile) -> None:
     """Give a file its name, and take the other one from it. Raises OSError; FileExistsError where one has appeared."""
     if one.replaces:
         one.part.rename(one.path)

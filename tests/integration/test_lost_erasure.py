@@ -69,7 +69,7 @@ async def made(proxy: CuttingProxy) -> KafkaConnection:
 class SealingOwner:
     """An owner of the partition that seals its output; its parts towards Kafka are those of a worker.
 
-    `closed` counts its writers that have closed: the shard does not wait for that.
+    `writers` counts those that have not closed: the shard does not wait for that.
     """
 
     connection: KafkaConnection
@@ -77,7 +77,7 @@ class SealingOwner:
     new_key: CountedKeys
     owner: int
     told: RecordedFacts = field(default_factory=RecordedFacts)
-    closed: int = 0
+    writers: int = 0
 
     def shard(self) -> Shard:
         topics, clock = self.connection.topics, SystemClock()
@@ -103,10 +103,11 @@ class _TellingWriter(LoneWriter):
     def __init__(self, owner: SealingOwner, topics: Iterable[str]) -> None:
         super().__init__(owner.connection, PARTITION, topics)
         self._owner = owner
+        owner.writers += 1
 
     async def close(self) -> None:
         await super().close()
-        self._owner.closed += 1
+        self._owner.writers -= 1
 
 
 async def key_on_topic(connection: KafkaConnection) -> bytes:
@@ -133,7 +134,7 @@ def test_a_key_is_not_replaced_by_a_plan_whose_end_did_not_come_to_kafka(proxy: 
             async with while_it_runs(first.shard()) as running:
                 feed(running, [BEGUN, history(joined(1), said(2), over=True)])
                 await settled(running)
-                key, check, closed = await key_on_topic(connection), running._check_assignment, first.closed
+                key, check = await key_on_topic(connection), running._check_assignment
 
                 async def unknown() -> None:
                     raise KafkaUnavailable("scripted: rebalancing")
@@ -143,7 +144,7 @@ def test_a_key_is_not_replaced_by_a_plan_whose_end_did_not_come_to_kafka(proxy: 
                 running.stored_received(REQUEST, 100)
                 feed(running, [AGAIN, history(joined(1), said(2), said(3))])
                 await until(lambda: first.told.count(TransactionFailed) > 0)
-                await until(lambda: first.closed > closed)  # one that is open would send the request again
+                await until(lambda: not first.writers)  # one that is open would send the request again
                 assert proxy.left == 0
                 proxy.heal()
                 async with while_it_runs(second.shard()) as other:  # which is to read the request, and has not
