@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from errno import EEXIST
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fastavro.write import Writer
 
 from bridge.commands.formatting import say
-from bridge.errors import EnvironmentFault
+from bridge.commands.whole_files import whole_file
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.render import Renderer
 
@@ -52,30 +51,9 @@ class _Container:
 def clear_file(path: Path, name: str) -> Iterator[ClearRecords]:
     """Provide a new container file for records of type `name`, readable for its owner only; none is written over.
 
-    Until all is written it is called `path` with `.part` after it; what is not finished is removed. Raises
-    EnvironmentFault when it cannot be written.
+    It has its name when all is written (`whole_files.py`). Raises EnvironmentFault when it cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        if path.exists():
-            raise FileExistsError(EEXIST, "File exists", str(path))
-        with part.open("xb") as file, _removed_unless_finished(part):
-            part.chmod(_FOR_ITS_OWNER)
-            writer = Writer(file, Schemas(schema_folder()).whole(name), codec="deflate")
-            yield _Container(writer)
-            writer.flush()
-            file.close()
-            path.open("xb").close()  # fails if something has appeared there: `rename` would replace it
-            part.rename(path)
-    except OSError as error:
-        raise EnvironmentFault(f"{error.filename or path} cannot be written: {error.strerror}") from error
-
-
-@contextmanager
-def _removed_unless_finished(part: Path) -> Iterator[None]:
-    """Remove a file that holds texts in clear, and only a part of what was asked for, if it is not finished."""
-    try:
-        yield
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with whole_file(path, mode=_FOR_ITS_OWNER) as file:
+        writer = Writer(file, Schemas(schema_folder()).whole(name), codec="deflate")
+        yield _Container(writer)
+        writer.flush()

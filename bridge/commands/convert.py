@@ -12,6 +12,7 @@ from fastavro.write import Writer
 from bridge.commands import settings, ucs_options
 from bridge.commands.formatting import escaped, warn
 from bridge.commands.stored_files import StoredFiles
+from bridge.commands.whole_files import whole_file
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, AttributesTooDeep, PeerError, UsageError
 from bridge.output_factory import redactor_of
 from bridge.reconciliation.archived_records import archived_records
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         render, lines = Renderer(recording.schemas), sys.stdout.buffer  # JSON lines are UTF-8, whatever the locale
         return _convert_all(args, recording, lambda record: lines.write(render.line(TRANSCRIPT_EVENT, record) + b"\n"))
     _refuse_to_overwrite(args.avro)
-    with args.avro.open("wb") as out:
+    with whole_file(args.avro, replaces=True) as out:
         container: Any = Writer(out, recording.schemas.whole(TRANSCRIPT_EVENT), codec="deflate")
         code = _convert_all(args, recording, container.write)
         container.flush()

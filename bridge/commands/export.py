@@ -18,6 +18,7 @@ from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.log_files import ANCHORS, FOLDER, LEAVES, write_log_files
 from bridge.commands.progress import Progress
 from bridge.commands.stored_values import StoredValues
+from bridge.commands.whole_files import WholeFiles
 from bridge.errors import EXIT_OK, EnvironmentFault
 from bridge.output_topics import output_settings_of
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT, WriterSchema
@@ -62,7 +63,8 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge verify exported --keys keys.txt
 
 One file per topic and partition, topic+partition+offset.jsonl or .avro, with the records as they are committed now, and
-the bytes of each as they were hashed. JSON lines have keys, headers and Kafka's times, too. No file is written over.
+the bytes of each as they were hashed. JSON lines have keys, headers and Kafka's times, too. No file is written over;
+all have .part after their names until the last one is whole. What is interrupted leaves none.
 With --log, `verify --keys` compares the files with the signed log; of one chat, the log of its partition is written.
 The files hold what the topics hold, personal data included; whoever may read them may read the chats.""",
     )
@@ -96,27 +98,27 @@ async def write_files(config: Config, folder: Path, form: str, chat: str | None,
     kept = await manager.kept_seconds(names.events)
     kept_since = None if kept is None else 0 if kept == math.inf else int((time.time() - kept) * _MICROSECONDS)
     written = 0
-    try:
+    with WholeFiles(folder) as files:  # around the rest: all of them have their names, or none has
         async with StoredValues(config.schema_registry) as stored, reader(factories.client_of(config)) as topics:
             numbers = factories.numbers_of(config, counts[names.events])
             asked = partitions_of([chat.encode()], numbers) if chat else range(counts[names.events])
             logs = _LogExport(config, topics, folder, asked, chat) if log else None
             if logs is not None:
-                written += await logs.anchors()
+                written += await logs.anchors(files)
             settled = await topics.ends(names.events, asked)
             for topic, name in ((names.sessions, SESSION_RECORD), (names.events, TRANSCRIPT_EVENT)):
-                with ExitStack() as files:
+                with ExitStack() as writing:
                     one = _TopicExport(topics, stored, topic, name)
                     former = factories.numbers_of(config, counts[topic])[:-1]
                     places = await one.places(counts[topic], former, chat, settled, kept_since)
                     today = WriterSchema.of(stored.schemas.whole(name))
                     make = _FORMS[form]
-                    writers = {place.partition: files.enter_context(make(folder, place, today)) for place in places}
+                    writers = {
+                        place.partition: writing.enter_context(make(files, folder, place, today)) for place in places
+                    }
                     written += await one.write(writers, chat)
             if logs is not None:
-                written += await logs.leaves()
-    except OSError as error:
-        raise EnvironmentFault(f"{error.filename or folder} cannot be written: {error.strerror}") from error
+                written += await logs.leaves(files)
     return written
 
 
@@ -180,15 +182,16 @@ class _LogExport:
         self._chat = chat
         self._leaves: list[FilePlace] = []
 
-    async def anchors(self) -> int:
+    async def anchors(self, files: WholeFiles) -> int:
         """Write them, and look where the leaves end. Raises EnvironmentFault where there is no log, OSError."""
         self._leaves = await self._places(LEAVES, self._names.leaves)
         self._folder.mkdir(exist_ok=True)
-        return await write_log_files(self._topics, self._folder, await self._places(ANCHORS, self._names.anchors))
+        places = await self._places(ANCHORS, self._names.anchors)
+        return await write_log_files(self._topics, files, self._folder, places)
 
-    async def leaves(self) -> int:
+    async def leaves(self, files: WholeFiles) -> int:
         """Write them."""
-        return await write_log_files(self._topics, self._folder, self._leaves)
+        return await write_log_files(self._topics, files, self._folder, self._leaves)
 
     async def _places(self, kind: str, topic: str) -> list[FilePlace]:
         count = await self._manager.partitions(topic)
@@ -214,7 +217,8 @@ class _RecordWriter:
 
     suffix = ""
 
-    def __init__(self, folder: Path, place: FilePlace, today: WriterSchema) -> None:
+    def __init__(self, files: WholeFiles, folder: Path, place: FilePlace, today: WriterSchema) -> None:
+        self._files = files
         self._folder = folder
         self._place = place
         self._today = today
@@ -235,15 +239,15 @@ class _RecordWriter:
         """Begin a file with the record at this offset. One that is there is not written over."""
         if self._file is not None:
             self._file.close()
-        self._file = (self._folder / self._place.file_name(offset, self.suffix)).open("xb")
+        self._file = self._files.new(self._folder / self._place.file_name(offset, self.suffix))
         return self._file
 
 
 class _Lines(_RecordWriter):
     suffix = ".jsonl"
 
-    def __init__(self, folder: Path, place: FilePlace, today: WriterSchema) -> None:
-        super().__init__(folder, place, today)
+    def __init__(self, files: WholeFiles, folder: Path, place: FilePlace, today: WriterSchema) -> None:
+        super().__init__(files, folder, place, today)
         self._told: set[bytes] = set()
         self._line(line_of_place(place))
 
@@ -262,8 +266,8 @@ class _Lines(_RecordWriter):
 class _Containers(_RecordWriter):
     suffix = ".avro"
 
-    def __init__(self, folder: Path, place: FilePlace, today: WriterSchema) -> None:
-        super().__init__(folder, place, today)
+    def __init__(self, files: WholeFiles, folder: Path, place: FilePlace, today: WriterSchema) -> None:
+        super().__init__(files, folder, place, today)
         self._schema: bytes | None = None
         self._sync = os.urandom(SYNC_BYTES)
         self._waiting: list[bytes] = []

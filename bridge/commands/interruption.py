@@ -8,6 +8,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from bridge.commands.whole_files import remove_unfinished
 from bridge.errors import EXIT_SIGNAL_BASE
 
 if TYPE_CHECKING:
@@ -98,4 +99,5 @@ class _Interruptible:
 
 
 def _end_now(_number: int, _frame: FrameType | None) -> None:
+    remove_unfinished()
     os._exit(EXIT_SIGNAL_BASE + signal.SIGINT)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge import factories
 from bridge.adapters.clock import SystemClock
-from bridge.adapters.signing.file_key import new_key, read_key
+from bridge.adapters.signing.file_key import key_in, new_key, read_key
 from bridge.commands import settings
 from bridge.commands.formatting import say
 from bridge.commands.interruption import run_in_loop
 from bridge.commands.text_files import text_of
+from bridge.commands.whole_files import WholeFiles
 from bridge.errors import EXIT_OK, EnvironmentFault, UsageError, VerificationFailed
 from bridge.evidence.anchors import origin_of
 from bridge.evidence.key_list import ListedKey, parsed_key_list
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from bridge.config import Config
 
-_US: int = 1_000_000
+_US: Final = 1_000_000
+_FOR_ITS_OWNER: Final = 0o600
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +92,22 @@ class _KeyPair:
 
 def _add(args: argparse.Namespace, config: Config, listed: Path) -> int:
     former = _former(args, config)
+    key, pem = _configured(config) if args.action == "enter" else None, new_key()
+    with WholeFiles(listed) as files:
+        if key is None:  # first: a key without an entry can be entered
+            files.new(args.out, mode=_FOR_ITS_OWNER).write(pem)
+            key = _pair_of(key_in(pem))
+        stream = files.instead_of(listed)  # before it is read
+        text, public = _with_entry(args.action, config, listed, former, key)
+        stream.write((listed.read_bytes() if listed.exists() else b"") + text.encode())
+    say(f"{args.out or listed}: {public}")
+    return EXIT_OK
+
+
+def _with_entry(
+    action: str, config: Config, listed: Path, former: _KeyPair | None, key: _KeyPair
+) -> tuple[str, PublicKey]:
+    """Return what a list gets for a key, and this key with its name. Raises UsageError, EnvironmentFault."""
     entries = _entries(listed) if listed.exists() else []
     name = factories.key_name_of(config, factories.names_of(config))
     since = rfc3339(SystemClock().now_us() // _US * _US)
@@ -101,22 +118,13 @@ def _add(args: argparse.Namespace, config: Config, listed: Path) -> int:
     last = entries[-1].key if entries else None
     if last is not None and (former is None or PublicKey(last.name, former.raw) != last):
         raise UsageError(
-            f"keys {args.action}: the last key of {listed} is {last.key_id}",
+            f"keys {action}: the last key of {listed} is {last.key_id}",
             next_step="give it with --former or --former-label: a key has to be vouched for by the one before it",
         )
-    if args.action == "new":
-        _write_private(args.out, new_key())
-        key = _in_file(args.out)
-    else:
-        key = _configured(config)
     public = PublicKey(name, key.raw)
     if public == last:
         raise UsageError(f"keys enter: the last key of {listed} is {last.key_id}: it is entered already")
-    text += _entry(ListedKey(public, since, last), key, *([] if former is None else [former]))
-    with listed.open("a", encoding="utf-8") as stream:
-        stream.write(text)
-    say(f"{args.out or listed}: {public}")
-    return EXIT_OK
+    return text + _entry(ListedKey(public, since, last), key, *([] if former is None else [former])), public
 
 
 def _former(args: argparse.Namespace, config: Config) -> _KeyPair | None:
@@ -168,7 +176,10 @@ def _in_token(config: Config, label: str | None = None) -> _KeyPair:
 
 
 def _in_file(file: Path) -> _KeyPair:
-    key = _read(file)
+    return _pair_of(_read(file))
+
+
+def _pair_of(key: Ed25519PrivateKey) -> _KeyPair:
     return _KeyPair(key.public_key().public_bytes_raw(), key.sign)
 
 
@@ -188,10 +199,3 @@ def _entries(file: Path) -> list[ListedKey]:
         return parsed_key_list(text_of(file))
     except VerificationFailed as error:
         raise EnvironmentFault(f"{file}: {error.message}", next_step="restore the list as it was published") from error
-
-
-def _write_private(file: Path, pem: bytes) -> None:
-    """Write a private key for its owner only. Raises OSError, also when the file exists: no key is overwritten."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(pem)

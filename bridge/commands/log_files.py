@@ -9,6 +9,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bridge.commands.whole_files import check_whole
 from bridge.errors import EnvironmentFault, VerificationFailed
 from bridge.evidence.anchors import KIND
 from bridge.records.record_lines import line_of_place, line_of_record, place_of_line, record_of_line
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.kafka.topic_reader import TopicReader
     from bridge.commands.log_checks import LogChecks
+    from bridge.commands.whole_files import WholeFiles
     from bridge.records.record_lines import FilePlace
 
 FOLDER: Final = "log"
@@ -28,17 +30,18 @@ LEAVES: Final = "leaves"
 """The types of files of the log."""
 
 
-async def write_log_files(topics: TopicReader, folder: Path, places: Iterable[FilePlace]) -> int:
+async def write_log_files(topics: TopicReader, files: WholeFiles, folder: Path, places: Iterable[FilePlace]) -> int:
     """Write the records of one topic of the log, a file for each partition; return their number. Raises OSError."""
     written = 0
     for place in places:
-        with (folder / place.file_name(place.beginning, ".jsonl")).open("xb") as file:
-            file.write(line_of_place(place) + b"\n")
-            async for records in topics.whole(place.topic, [place.partition]):
-                for record in records:
-                    around = Surroundings(record.key, record.headers, record.timestamp)
-                    file.write(line_of_record(record.offset, around, record.value or b"") + b"\n")
-                written += len(records)
+        file = files.new(folder / place.file_name(place.beginning, ".jsonl"))
+        file.write(line_of_place(place) + b"\n")
+        async for records in topics.whole(place.topic, [place.partition]):
+            for record in records:
+                around = Surroundings(record.key, record.headers, record.timestamp)
+                file.write(line_of_record(record.offset, around, record.value or b"") + b"\n")
+            written += len(records)
+        file.close()
     return written
 
 
@@ -83,6 +86,7 @@ def _in(folder: Path) -> Iterator[LogFile]:
     if not folder.is_dir():
         return
     for path in sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith(".")):
+        check_whole(path)
         try:
             with path.open("rb") as file:
                 place = place_of_line(file.readline())

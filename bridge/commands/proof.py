@@ -17,6 +17,7 @@ from bridge.commands.formatting import escaped, say
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.stored_values import StoredValues
 from bridge.commands.text_files import text_of
+from bridge.commands.whole_files import whole_file
 from bridge.errors import EXIT_OK, EXIT_RUNTIME, EnvironmentFault, UsageError, VerificationFailed
 from bridge.evidence.anchors import KIND, parsed_tree_head
 from bridge.evidence.certificate_signature import split_signature
@@ -135,10 +136,8 @@ def read_keys(file: Path) -> list[PublicKey]:
 
 
 def _write(file: Path, bundle: ProofBundle) -> None:
-    try:
-        file.write_text(bundle.text(), "utf-8")
-    except OSError as error:
-        raise EnvironmentFault(f"{file} cannot be written: {error.strerror}") from error
+    with whole_file(file, replaces=True) as out:
+        out.write(bundle.text().encode())
 
 
 def _since(bundle: ProofBundle, check_stamp: StampCheck) -> str:

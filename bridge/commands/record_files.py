@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, Protocol
 
 from fastavro import block_reader, schemaless_reader
 
+from bridge.commands.whole_files import check_whole
 from bridge.errors import EnvironmentFault, SchemaUnknown, VerificationFailed
 from bridge.records.avro import SESSION_RECORD, TRANSCRIPT_EVENT, WriterSchema
 from bridge.records.payload_framing import unframe
@@ -69,7 +70,10 @@ class RecordFile(Protocol):
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
-    """Return the files that are named, and those in the folders that are named. Raises EnvironmentFault."""
+    """Return the files that are named, and those in folders that are.
+
+    Raises EnvironmentFault, also when one is not whole.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -79,6 +83,8 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
             found += inside
         else:
             found.append(path)
+    for path in found:
+        check_whole(path)
     return list(dict.fromkeys(found))
 
 

@@ -10,7 +10,7 @@ from bridge.errors import ConfigError, SealingFailed, VerificationFailed
 from bridge.master_key_factory import master_key_of
 from bridge.sealing.chat_seal import ChatSeal
 from bridge.sealing.data_keys import parsed_key_record
-from bridge.sealing.opened_records import is_sealed_event, opened_event
+from bridge.sealing.opened_records import is_sealed_event, opened_as_far_as_possible, opened_event
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -83,9 +83,17 @@ class TopicKeys:
         """Return the seal with this name, which is ready. Raises VerificationFailed, which says why there is none."""
         seal = self._seals.get(name)
         if seal is None:
-            why = "there is no key: it was destroyed, or belongs to another installation"
-            raise VerificationFailed(self._failed.get(name, why))
+            raise VerificationFailed(self._why_none(name))
         return seal
+
+    def _why_none(self, name: str) -> str:
+        return self._failed.get(name, "there is no key: it was destroyed, or belongs to another installation")
+
+    async def opened_as_far_as_possible(self, event: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return a decoded event in clear, and of each text that stays as it is: field -> reason."""
+        name = event["sessionId"]
+        await self.ready([name])
+        return opened_as_far_as_possible(event, self._seals.get(name) or self._why_none(name))
 
     def known(self, names: Iterable[str]) -> list[ChatSeal]:
         """Return the seals with these names that there are."""

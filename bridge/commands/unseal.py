@@ -11,7 +11,7 @@ from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings, verb_calls
 from bridge.commands.clear_records import ClearLines, ClearRecords, clear_file
-from bridge.commands.formatting import warn
+from bridge.commands.formatting import escaped, warn
 from bridge.commands.input_parts import InputParts
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.record_files import files_of, opened
@@ -23,7 +23,7 @@ from bridge.records.audit_chain import UNSEALED
 from bridge.records.avro import QUARANTINED_INPUT, TRANSCRIPT_EVENT
 from bridge.records.writer_schemas import WriterSchemas
 from bridge.sealing.data_keys import name_of_partition
-from bridge.sealing.opened_records import opened_input
+from bridge.sealing.opened_records import BYTES, opened_input
 
 if TYPE_CHECKING:
     import argparse
@@ -53,9 +53,10 @@ def define(parser: argparse.ArgumentParser) -> None:
   chatbridge unseal --reason audit --config bridge.yaml --avro clear.avro exported/*events*
 
 Who unseals, and why, is on the audit topic before anything is shown. The settings name the master key (sealing.*), and
-former ones. Keys of chats are read from their topic, also for files. A record that cannot be opened is named on
-standard error and left out: its key was destroyed, or it was altered. What is printed holds personal data, and its
-hashes are those of the sealed records: verify these. Exit code 1 when a record could not be opened.""",
+former ones. Keys of chats are read from their topic, also for files. A text that cannot be opened stays in the output
+as it is, and is named on standard error (record, field, reason): its key was destroyed, or it was altered. A record
+that cannot be read is named and left out. What is printed holds personal data, and its hashes are those of the sealed
+records: verify these. Exit code 1 when a text was not opened, or a record not read.""",
     )
 
 
@@ -67,24 +68,28 @@ def run(args: argparse.Namespace) -> int:
     call, chats = VerbCall.of(args, config, "unseal"), checked_ids("unseal", [args.chat] if args.chat else [])
     name = _TYPES[args.kind]
     if args.avro is None:
-        failed = _unsealed(config, args, call.entry(UNSEALED, chats), ClearLines(name))
+        work = _unsealed(config, args, call.entry(UNSEALED, chats), ClearLines(name))
     else:
         with clear_file(args.avro, name) as clear:
-            failed = _unsealed(config, args, call.entry(UNSEALED, chats), clear)
-    if failed:
-        warn(f"{failed:,} records could not be opened")
-    return EXIT_RUNTIME if failed else EXIT_OK
+            work = _unsealed(config, args, call.entry(UNSEALED, chats), clear)
+    if work.left:
+        warn(f"{work.left:,} texts could not be opened, and stay as they are, in {work.records_with_left:,} records")
+    if work.unread:
+        warn(f"{work.unread:,} records could not be read, and are left out")
+    return EXIT_RUNTIME if work.left or work.unread else EXIT_OK
 
 
-def _unsealed(config: Config, args: argparse.Namespace, told: AuditEntry, clear: ClearRecords) -> int:
+def _unsealed(config: Config, args: argparse.Namespace, told: AuditEntry, clear: ClearRecords) -> _Unsealing:
     work = _Unsealing(config, args.chat, clear)
     run_until_interrupted(factories.explained(config, "unseal", work.run(args.kind, args.files, told)))
-    return work.failed
+    return work
 
 
 class _Unsealing:
+    """`left`: how many texts stay as they are; `unread`: how many records are left out."""
+
     def __init__(self, config: Config, chat: str | None, clear: ClearRecords) -> None:
-        self.failed = 0
+        self.left = self.records_with_left = self.unread = 0
         self._config = config
         self._chat = chat
         self._clear = clear
@@ -116,9 +121,10 @@ class _Unsealing:
                     where = f"{topic}-{record.partition}@{record.offset}"
                     try:
                         event = await stored.decode(TRANSCRIPT_EVENT, record.value or b"")
-                        await self._event(keys, event)
                     except (VerificationFailed, SchemaUnknown) as error:
                         self._left_out(where, error)
+                    else:
+                        await self._event(keys, where, event)
 
     async def _files(self, keys: TopicKeys, paths: Iterable[Path]) -> None:
         writers = WriterSchemas.shipped()
@@ -134,15 +140,18 @@ class _Unsealing:
                         if one.unknown is not None:
                             raise one.unknown
                         event = writers.schemas.decode(TRANSCRIPT_EVENT, one.payload, one.written)
-                        await self._event(keys, event)
                     except (VerificationFailed, SchemaUnknown) as error:
                         self._left_out(where, error)
+                    else:
+                        await self._event(keys, where, event)
             except VerificationFailed as error:  # the file is damaged: no more of it is read
                 self._left_out(str(path), error)
 
-    async def _event(self, keys: TopicKeys, event: dict[str, Any]) -> None:
+    async def _event(self, keys: TopicKeys, where: str, event: dict[str, Any]) -> None:
         if self._chat is None or event["sessionId"] == self._chat:
-            self._clear.add(await keys.opened(event))
+            clear, left = await keys.opened_as_far_as_possible(event)
+            self._clear.add(clear)
+            self._stays(where, left)
 
     async def _quarantine(self, keys: TopicKeys, topics: TopicReader, topic: str, partitions: Collection[int]) -> None:
         """Open input with all of its parts: it was sealed as a whole."""
@@ -166,14 +175,25 @@ class _Unsealing:
             return
         names = [name for name in (one.session_id, name_of_partition(partition)) if name is not None]
         try:
-            sealed = one.whole()
-            await keys.ready(names)
-            whole = opened_input(sealed, keys.known(names))
+            whole = one.whole()
         except VerificationFailed as error:
             self._left_out(one.where, error)
             return
+        await keys.ready(names)
+        try:
+            whole = opened_input(whole, keys.known(names))
+        except VerificationFailed as error:
+            self._stays(one.where, {BYTES: error.message.removeprefix(f"{BYTES}: ")})
         self._clear.add({**one.found[-1], "bytes": whole, "part": 1, "parts": 1})
 
+    def _stays(self, where: str, left: dict[str, str]) -> None:
+        """Name the texts that stay as they are, by reason."""
+        self.left += len(left)
+        self.records_with_left += bool(left)
+        for reason in dict.fromkeys(left.values()):
+            fields = ", ".join(field for field, one in left.items() if one == reason)
+            warn(escaped(f"{where}: {fields}: {reason}"))
+
     def _left_out(self, where: str, error: Exception) -> None:
-        self.failed += 1
+        self.unread += 1
         warn(f"{where}: {error}")

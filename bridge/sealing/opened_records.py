@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.errors import VerificationFailed
-from bridge.sealing.chat_seal import are_sealed, may_be_opened
+from bridge.sealing.chat_seal import are_sealed, is_sealed, may_be_opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PARTY: Final = "party."
 """What the names of fields of a party begin with: they are sealed for the party, whatever the number of the record."""
+_NO_FORM: Final = "begins like a sealed text, and has not its form: damaged, or typed in clear"
 BYTES: Final = "bytes"
 """The field of quarantined input that is sealed."""
 _PARTS: Final = {
@@ -70,6 +71,30 @@ def opened_event(event: dict[str, Any], seal: ChatSeal) -> dict[str, Any]:
     return _event_with(event, opened)
 
 
+def opened_as_far_as_possible(event: dict[str, Any], seal: ChatSeal | str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a decoded TranscriptEvent in clear, and of each text that stays as it is: field -> reason.
+
+    `seal` is that of the chat, or why there is none. A text that only begins like a sealed one is among those that
+    stay: it is damaged, or was typed in clear.
+    """
+    left: dict[str, str] = {}
+
+    def opened(field: str, text: str) -> str:
+        if not may_be_opened(text):
+            left[field] = _NO_FORM
+            return text
+        if isinstance(seal, str):
+            left[field] = seal
+            return text
+        try:
+            return seal.opened(field, sequence_of(field, event["sequence"]), text)
+        except VerificationFailed as error:
+            left[field] = error.message.removeprefix(f"{field}: ")
+            return text
+
+    return _event_with(event, opened, is_sealed), left
+
+
 def sequence_of(field: str, sequence: int) -> int:
     """Return the number for which a field of the record with this number is sealed."""
     return 0 if field.startswith(PARTY) else sequence
@@ -91,17 +116,19 @@ def opened_input(data: bytes, seals: Iterable[ChatSeal]) -> bytes:
     raise failed or VerificationFailed("bytes: sealed, and there is no key")
 
 
-def _event_with(event: dict[str, Any], change: Open) -> dict[str, Any]:
-    """Return an event with each sealed text changed."""
+def _event_with(
+    event: dict[str, Any], change: Open, is_changed: Callable[[str], bool] = may_be_opened
+) -> dict[str, Any]:
+    """Return an event with each sealed text changed, or with each for which `is_changed` holds."""
+
+    def changed(field: str | None, value: Any) -> Any:
+        return change(field, value) if field is not None and isinstance(value, str) and is_changed(value) else value
+
     plain = dict(event)
     for part, names in _PARTS.items():
         if event[part] is not None:
-            plain[part] = {name: _with(names.get(name), value, change) for name, value in event[part].items()}
+            plain[part] = {name: changed(names.get(name), value) for name, value in event[part].items()}
     for name, field in _MAPS.items():
-        plain[name] = {path: _with(f"{field}.{path}", value, change) for path, value in event[name].items()}
-    plain["visibility"] = _with("visibility", event["visibility"], change)
+        plain[name] = {path: changed(f"{field}.{path}", value) for path, value in event[name].items()}
+    plain["visibility"] = changed("visibility", event["visibility"])
     return plain
-
-
-def _with(field: str | None, value: Any, change: Open) -> Any:
-    return change(field, value) if field is not None and isinstance(value, str) and may_be_opened(value) else value

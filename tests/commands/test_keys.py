@@ -76,7 +76,7 @@ def test_a_key_that_nobody_vouches_for_does_not_follow(tmp_path: Path) -> None:
 
 def test_no_key_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "one.pem").write_bytes(b"kept")
-    assert new(tmp_path, "one.pem") == EXIT_RUNTIME
+    assert new(tmp_path, "one.pem") == EXIT_ENVIRONMENT
     assert (tmp_path / "one.pem").read_bytes() == b"kept"
     assert not (tmp_path / "keys.txt").exists()
 

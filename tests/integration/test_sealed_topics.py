@@ -124,8 +124,35 @@ def test_who_has_the_master_key_reads_what_is_in_clear_elsewhere_and_everybody_c
 
     assert main(["unseal", "--reason", "a test", *options(environment, "other")]) == 1
     shown = capsys.readouterr()
-    assert not [line for line in shown.out.splitlines() if "sealed:" in line]
+    found = [json.loads(line) for line in shown.out.splitlines()]
+    assert in_order(found) == in_order([render.plain(TRANSCRIPT_EVENT, one) for one in sealed])
     assert "master key" in shown.err
-    hidden = sum(map(is_sealed_event, sealed))
-    assert f"{hidden:,} records could not be opened" in shown.err
-    assert len(shown.out.splitlines()) == len(sealed) - hidden
+    assert f"stay as they are, in {sum(map(is_sealed_event, sealed)):,} records" in shown.err
+
+    check_damaged_texts(sealed, environment, capsys, tmp_path / "damaged.avro")
+
+
+def check_damaged_texts(
+    sealed: list[dict[str, Any]], environment: E2EEnvironment, capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
+    """Let `unseal` read records whose texts are damaged, each in another way: they stay, and the others are opened."""
+    before = [one for one in sealed if one["message"]][:4]
+    damages = {
+        "sealed:1:no base64": "not its form",
+        "sealed:1:YWJj": "not its form",
+        before[0]["message"]["text"]: "another place",
+        before[1]["message"]["text"]: "another place",
+    }
+    records = [{**one, "message": {**one["message"], "text": text}} for one, text in zip(before, damages, strict=True)]
+    with file.open("wb") as out:
+        fastavro.writer(out, SCHEMAS.whole(TRANSCRIPT_EVENT), records)
+    assert main(["unseal", "--reason", "a test", *options(environment), str(file)]) == 1
+    shown = capsys.readouterr()
+    found = [json.loads(line) for line in shown.out.splitlines()]
+    assert [one["message"]["text"] for one in found] == list(damages)
+    assert not any(one["party"]["nickname"].startswith("sealed:") for one in found if one["party"])
+    *named, count = [line for line in shown.err.splitlines() if "message.text" in line or "texts" in line]
+    assert [line.partition(": record ")[2].partition(":")[0] for line in named] == ["1", "2", "3", "4"]
+    assert all("message.text: " in line and why in line for line, why in zip(named, damages.values(), strict=True))
+    assert not [line for line in named if "sealed:1:" in line]
+    assert count.startswith("4 texts could not be opened, and stay as they are, in 4 records")

@@ -29,7 +29,11 @@ def new_key() -> bytes:
 def read_key(file: str) -> Ed25519PrivateKey:
     """Return the key in a file. Raises OSError when it cannot be read, ValueError when it holds no such key."""
     with Path(file).open("rb") as stream:
-        pem = stream.read(MAX_SECRET_BYTES)
+        return key_in(stream.read(MAX_SECRET_BYTES))
+
+
+def key_in(pem: bytes) -> Ed25519PrivateKey:
+    """Return the key that a file has as its content. Raises ValueError when that is no such key."""
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

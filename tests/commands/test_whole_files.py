@@ -1,0 +1,207 @@
+"""Files of commands: the name is there when all of it is, also after a kill, a full disk, or two commands at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.cli import main
+from bridge.commands.record_files import files_of
+from bridge.commands.whole_files import WholeFiles, whole_file
+from bridge.errors import EXIT_ENVIRONMENT, EnvironmentFault, VerificationFailed
+from tests.commands.convert_process import SAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ROOT = Path(__file__).parents[2]
+BEGUN = "begun"
+HELD = """
+import sys, asyncio
+from pathlib import Path
+from bridge.commands.interruption import run_until_interrupted
+from bridge.commands.whole_files import whole_file
+
+async def work():
+    with whole_file(Path(sys.argv[1])) as file:
+        file.write(b"half")
+        file.flush()
+        print("begun", flush=True)
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                pass  # it closes too slowly
+
+run_until_interrupted(work(), closing_seconds=0.1)
+"""
+"""A command that has begun a file, and does not end in order."""
+LIMITED = """
+import resource, sys
+from bridge.cli import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
+sys.exit(main(sys.argv[1:]))
+"""
+"""A command that finds no room for more than a few bytes."""
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def write(paths: Sequence[Path], then: Callable[[], object] = lambda: None) -> None:
+    """Write new files, one of which is closed at once; then something happens."""
+    with WholeFiles(paths[0].parent) as files:
+        for path in paths:
+            files.new(path).write(b"ours")
+        files.new(paths[0].with_name("closed")).close()
+        then()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), VerificationFailed("scripted"), OSError(errno.ENOSPC, "full")])
+def test_of_what_is_interrupted_nothing_is_left(tmp_path: Path, error: BaseException) -> None:
+    def fails() -> None:
+        raise error
+
+    with pytest.raises((KeyboardInterrupt, VerificationFailed, EnvironmentFault)):
+        write([tmp_path / "one", tmp_path / "two"], fails)
+    assert names_in(tmp_path) == []
+
+
+def test_files_get_their_names_together_when_each_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, list[str]]] = []
+    sync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink().name, names_in(tmp_path)))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    with WholeFiles(tmp_path) as files:
+        for name in ("one", "two"):
+            files.new(tmp_path / name).write(name.encode())
+        assert names_in(tmp_path) == ["one.part", "two.part"]
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == {"one": b"one", "two": b"two"}
+    parts, whole = ["one.part", "two.part"], ["one", "two"]
+    assert synced == [("one.part", parts), ("two.part", parts), (tmp_path.name, whole)]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_is_there_or_appears_meanwhile_is_not_written_over_and_none_of_the_others_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    if not links:
+
+        def refused(*_: object) -> None:
+            raise PermissionError(errno.EPERM, "a file system without links")
+
+        monkeypatch.setattr(os, "link", refused)
+    one, two = tmp_path / "one", tmp_path / "two"
+    with pytest.raises(EnvironmentFault, match="two cannot be written: File exists"):
+        write([one, two], lambda: two.write_bytes(b"of somebody else"))
+    assert names_in(tmp_path) == ["two"]
+    with pytest.raises(EnvironmentFault, match="two cannot be written: File exists"):
+        write([one, two], lambda: pytest.fail("it was begun"))
+    assert (names_in(tmp_path), two.read_bytes()) == (["two"], b"of somebody else")
+    with whole_file(one) as file:
+        file.write(b"ours")
+    assert (names_in(tmp_path), one.read_bytes()) == (["one", "two"], b"ours")
+
+
+@pytest.mark.parametrize("replaces", [True, False])
+def test_of_two_commands_at_once_the_second_is_refused_and_the_first_goes_on(tmp_path: Path, *, replaces: bool) -> None:
+    path = tmp_path / "one"
+    with whole_file(path, replaces=replaces) as first:
+        first.write(b"first")
+        with (
+            pytest.raises(EnvironmentFault, match=r"one.part is there") as refused,
+            whole_file(path, replaces=replaces) as second,
+        ):
+            second.write(b"second")
+        assert "if none runs, remove" in refused.value.next_step
+    assert (names_in(tmp_path), path.read_bytes()) == (["one"], b"first")
+
+
+def test_a_file_that_is_replaced_keeps_its_mode_and_its_place_and_what_it_held_until_the_new_one_is_whole(
+    tmp_path: Path,
+) -> None:
+    path, link = tmp_path / "one", tmp_path / "link"
+    path.write_bytes(b"former")
+    path.chmod(0o640)
+    link.symlink_to(path)
+
+    def interrupted() -> None:
+        with whole_file(link, replaces=True) as file:
+            file.write(b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert (names_in(tmp_path), path.read_bytes()) == (["link", "one"], b"former")
+    with whole_file(link, replaces=True) as file:
+        file.write(b"new")
+    assert (link.is_symlink(), path.read_bytes(), path.stat().st_mode & 0o777) == (True, b"new", 0o640)
+
+
+def test_what_is_no_regular_file_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with whole_file(pipe, replaces=True) as file:
+            file.write(b"whole")
+        assert os.read(reading, 16) == b"whole"
+    finally:
+        os.close(reading)
+    assert names_in(tmp_path) == ["pipe"]
+    with pytest.raises(EnvironmentFault, match="no regular file"), WholeFiles(tmp_path) as files:
+        files.instead_of(pipe)
+
+
+@pytest.mark.parametrize(("number", "left"), [(signal.SIGKILL, ["one.part"]), (signal.SIGINT, [])])
+def test_a_process_that_ends_at_once_leaves_nothing_and_one_that_is_killed_what_the_next_one_is_told_of(
+    tmp_path: Path, number: signal.Signals, left: list[str]
+) -> None:
+    words = [sys.executable, "-c", HELD, str(tmp_path / "one")]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline().strip() == BEGUN
+            child.send_signal(number)
+            child.wait(30)
+        finally:
+            child.kill()
+    assert names_in(tmp_path) == left
+    if left:
+        with pytest.raises(EnvironmentFault, match="another command writes it, or was killed"):
+            write([tmp_path / "one"])
+        with pytest.raises(EnvironmentFault, match=r"one.part is not whole"):
+            files_of([tmp_path])
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_container_for_which_there_is_no_room_is_not_there_and_the_former_one_is(
+    tmp_path: Path, *, there: bool
+) -> None:
+    out = tmp_path / "out.avro"
+    words = ["convert", "--avro", str(out), *map(str, SAMPLES[:2])]
+    if there:
+        assert main(words) == 0
+    before = out.read_bytes() if there else None
+    ended = subprocess.run(
+        [sys.executable, "-c", LIMITED, *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == EXIT_ENVIRONMENT
+    assert "out.avro cannot be written: File too large" in ended.stderr
+    assert (out.read_bytes() if out.exists() else None) == before
+    assert names_in(tmp_path) == ([out.name] if there else [])
