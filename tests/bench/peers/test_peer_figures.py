@@ -2,10 +2,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.bench.peers.peer_figures import PeerFigures, PeerRow, median_of, percentile, table
+from tests.bench.peers.side_by_side import LINE_PEERS
+
+if TYPE_CHECKING:
+    from tests.bench.peers.line_peer import LinePeer
+
+PAGE = Path(__file__).parents[3] / "docs" / "performance.md"
 
 ALL_SEEN = PeerFigures(
     sent=2_000,
@@ -63,3 +71,8 @@ def test_the_table_names_every_peer_with_its_configuration_or_why_it_was_not_run
         f"| one | {ALL_SEEN} | defaults | no \\| state |",
         "| other | not run: no Java in PATH | so | - |",
     ]
+
+
+@pytest.mark.parametrize("peer", LINE_PEERS, ids=lambda peer: str(peer.title))
+def test_the_page_says_how_each_peer_is_configured_and_what_it_does_less(peer: type[LinePeer]) -> None:
+    assert f"| {peer.title} | {peer.configuration} | {peer.lacks} |" in PAGE.read_text("utf-8")
