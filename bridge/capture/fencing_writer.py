@@ -40,7 +40,7 @@ class FencingWriter:
         return await self._producer.refresh_limits()
 
     async def goes_on(self) -> bool:
-        """Return False: only to initialise the transactional id again tells who has it, and fences them."""
+        """Return False: only to initialise the shard's id again tells whether somebody else has it."""
         return False
 
     async def open(self) -> None:

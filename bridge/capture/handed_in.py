@@ -20,9 +20,11 @@ class HandedIn:
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def fail(self, error: BaseException) -> None:
+        """Tell the shard why it is not written, or not known to be."""
         if not self.done.done():
             self.done.set_exception(error)
 
     def committed(self) -> None:
+        """Tell the shard that it is durable."""
         if not self.done.done():
             self.done.set_result(None)

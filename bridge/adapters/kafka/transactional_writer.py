@@ -196,6 +196,10 @@ class KafkaTransactionalWriter:
             self._reading = False
         return list(found.items())
 
+    async def goes_on(self) -> bool:
+        """Return False: only to initialise the transactional id again tells who has it, and fences them."""
+        return False
+
     async def turn(self) -> None:
         """Do not wait: nothing else is written with this producer."""
 

@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.bench.peers.peer_figures import PeerFigures, PeerRow, median_of, percentile, table
 from tests.bench.peers.side_by_side import LINE_PEERS
+from tests.packaging.published_files import ROOT
 
 if TYPE_CHECKING:
     from tests.bench.peers.line_peer import LinePeer
 
-PAGE = Path(__file__).parents[3] / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "performance.md"
 
 ALL_SEEN = PeerFigures(
     sent=2_000,
