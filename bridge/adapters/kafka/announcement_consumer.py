@@ -7,7 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
@@ -38,6 +38,7 @@ from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import abandon_consumer, end_consumer, stop_consumer
 from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.errors import KafkaUnavailable, PlaceTaken, Problem, ShardFenced, TopicMissing
+from bridge.kafka_clients import AIOKafkaConsumer
 
 if TYPE_CHECKING:
     import asyncio

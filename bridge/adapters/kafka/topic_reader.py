@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from bridge.adapters.kafka.aiokafka_internals import (
     consumer_client,
@@ -19,6 +19,7 @@ from bridge.adapters.kafka.calls import call, kafka_errors, time_limit, unavaila
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_consumer
 from bridge.errors import KafkaUnavailable
+from bridge.kafka_clients import AIOKafkaConsumer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
