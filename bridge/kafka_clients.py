@@ -1,8 +1,8 @@
 """aiokafka's clients, for everything in the bridge that makes one: none has a topic created by asking for it.
 
 A broker with `auto.create.topics.enable`, Kafka's default, creates a topic that a Metadata request names, unless the
-request says that it must not, which it can since Kafka 0.11 (version 4). No other request has a topic created that a
-client names (KafkaApis of Kafka 4.2): those that write, read or add a partition to a transaction are answered with
+request says that it must not, which it can since Kafka 0.11 (version 4). No other request was seen to do so: a worker
+whose topic was deleted goes on to write, to read and to add partitions to transactions, and is answered with
 UNKNOWN_TOPIC_OR_PARTITION. aiokafka leaves it to the broker and has no setting for it. Here its request says no, in
 the whole process; what relies on this imports the clients from here, and nothing else may import them from aiokafka
 (tests/architecture/test_imported_clients.py).

@@ -8,12 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalGenerationError,
-    IllegalStateError,
-    UnknownMemberIdError,
-)
+from aiokafka.errors import CommitFailedError, IllegalGenerationError, IllegalStateError, UnknownMemberIdError
 
 from bridge.adapters.kafka.aiokafka_internals import (
     ask_before_joining,
