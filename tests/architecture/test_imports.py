@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": {"errors"},
     "defects": {"errors", "facts", "telemetry"},
     "closings": {"waiting"},
+    "kafka_clients": set(),
     "capture": {
         "transcript",
         "archive",
@@ -91,6 +92,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "addresses",
         "certificate_faults",
         "closings",
+        "kafka_clients",
         "optional_packages",
         "overview",
         "records",
@@ -114,6 +116,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "announcement",
         "addresses",
         "backoff",
+        "kafka_clients",
         "errors",
     },
     "config": {"addresses", "announcement", "records", "secret_files", "tls", "errors"},

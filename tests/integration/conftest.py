@@ -9,6 +9,7 @@ import pytest
 from bridge.sandbox import LocalBroker, kafka_or_local, registry_or_local
 from tests.integration.captured_run import CapturedRun, run_and_capture
 from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT
+from tests.support.kafka_tools import CREATES_TOPICS
 from tests.support.open_resources import only_own_resources
 from tests.support.processes import Bridge
 from tests.support.secured_broker import SecuredBroker
@@ -48,7 +49,7 @@ def secured_broker() -> Iterator[SecuredBroker]:
 @pytest.fixture(scope="module")
 def plain_broker() -> Iterator[LocalBroker]:
     """Give a broker that the tests of one module may stop or kill; each test leaves it running."""
-    with LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT) as broker:
+    with LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT | CREATES_TOPICS) as broker:
         yield broker
 
 

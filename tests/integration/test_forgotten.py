@@ -21,7 +21,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from bridge.sandbox import LocalBroker
 from tests.integration.capturing_bridge import QUICK_TRANSACTION_TIMEOUT
 from tests.integration.e2e_environment import PARTITIONS, E2EEnvironment, all_joined, captured, reasons
-from tests.support.kafka_tools import alter, create, delete, exists
+from tests.support.kafka_tools import CREATES_TOPICS, alter, create, delete, exists
 from tests.support.processes import Bridge, wait_for
 
 if TYPE_CHECKING:
@@ -220,7 +220,10 @@ def cells(
     names = {item.name for item in items if item.module is request.module}
     wanted = [cell for cell in CELLS if any(f"[{name_of(cell)}]" in name for name in names)]
     folders = {cell: tmp_path_factory.mktemp("cell") for cell in wanted}  # here, because it is not made for threads
-    with LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT) as broker, ThreadPoolExecutor(AT_A_TIME) as pool:
+    with (
+        LocalBroker(overrides=QUICK_TRANSACTION_TIMEOUT | CREATES_TOPICS) as broker,
+        ThreadPoolExecutor(AT_A_TIME) as pool,
+    ):
 
         def run(cell: Cell) -> CellOutcome:
             return DisturbedKafka(broker.bootstrap_servers, folders[cell], cell).run()

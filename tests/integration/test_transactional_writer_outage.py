@@ -16,6 +16,7 @@ from bridge.capture.ports import Batch
 from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable, TopicMissing
 from bridge.sandbox import LocalBroker
 from tests.integration.test_transactional_writer import committed, prepared, record, settings_for, writer_of
+from tests.support.kafka_tools import CREATES_TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,5 +130,5 @@ def test_a_topic_of_which_no_broker_tells_is_not_called_missing() -> None:
             await producer.close()
             await questions.close()
 
-    with LocalBroker(overrides={"auto.create.topics.enable": "false"}) as broker:
+    with LocalBroker(overrides=CREATES_TOPICS) as broker:
         asyncio.run(asyncio.wait_for(scenario(broker), 60))

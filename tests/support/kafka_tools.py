@@ -35,6 +35,8 @@ AUTHORIZER = {
     "allow.everyone.if.no.acl.found": "true",
 }
 """Settings of a broker with an authorizer and without ACLs."""
+CREATES_TOPICS = {"auto.create.topics.enable": "true"}
+"""Of a broker that creates the topics that it is asked for: Kafka's default, which the sandbox turns off."""
 
 
 def alter(broker: str, topic: str, name: str, value: str | None) -> None:

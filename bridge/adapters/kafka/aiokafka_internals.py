@@ -318,7 +318,7 @@ def ask_for_topics(client: AIOKafkaClient, topics: Iterable[str]) -> Awaitable[b
 
 
 def ask_no_more(client: AIOKafkaClient, topics: Iterable[str]) -> None:
-    """Have a client not ask for these topics any more, which do not exist: a broker may create what is asked for.
+    """Have a client not ask for these topics any more, which do not exist, with each update of those that do.
 
     Relies on `AIOKafkaClient._topics`, a set of names.
     """

@@ -7,13 +7,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalGenerationError,
-    IllegalStateError,
-    UnknownMemberIdError,
-)
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalGenerationError, IllegalStateError, UnknownMemberIdError
 
 from bridge.adapters.kafka.aiokafka_internals import (
     ask_before_joining,
@@ -38,6 +33,7 @@ from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import abandon_consumer, end_consumer, stop_consumer
 from bridge.adapters.kafka.temporary_admin import temporary_admin
 from bridge.errors import KafkaUnavailable, PlaceTaken, Problem, ShardFenced, TopicMissing
+from bridge.kafka_clients import AIOKafkaConsumer
 
 if TYPE_CHECKING:
     import asyncio

@@ -6,13 +6,13 @@ import asyncio
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidTimestampError
 
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.stopping import stop_producer
 from bridge.announcement import encode
 from bridge.errors import AnnouncementsNotWritten, KafkaUnavailable
+from bridge.kafka_clients import AIOKafkaProducer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

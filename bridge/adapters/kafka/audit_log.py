@@ -11,7 +11,6 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, ProducerFenced
 
 from bridge.adapters.kafka.aiokafka_internals import fail_batches_outside_transaction, producer_error
@@ -20,6 +19,7 @@ from bridge.adapters.kafka.stopping import stop_producer
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.adapters.kafka.verb_rights import audit_id
 from bridge.errors import KafkaUnavailable, VerificationFailed
+from bridge.kafka_clients import AIOKafkaProducer
 from bridge.records.audit_chain import AuditChain
 
 if TYPE_CHECKING:

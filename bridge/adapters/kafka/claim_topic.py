@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import for_code
 
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
@@ -17,6 +16,7 @@ from bridge.adapters.kafka.stopping import stop_producer
 from bridge.adapters.kafka.transaction_marks import answered_or
 from bridge.closings import Closings
 from bridge.errors import KafkaUnavailable
+from bridge.kafka_clients import AIOKafkaProducer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

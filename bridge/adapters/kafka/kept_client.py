@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiokafka.client import AIOKafkaClient
-
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.stopping import stop_client
 from bridge.closings import Closings
+from bridge.kafka_clients import AIOKafkaClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from bridge.adapters.kafka.aiokafka_internals import consumer_client, pause_between_updates
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.log_ends import know_leaders
 from bridge.adapters.kafka.stopping import stop_consumer
+from bridge.kafka_clients import AIOKafkaConsumer
 from bridge.waiting import together
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import LeaderNotAvailableError
 
 from bridge.adapters.kafka.aiokafka_internals import (
@@ -20,6 +20,7 @@ from bridge.adapters.kafka.log_ends import log_bounds, without_leader
 from bridge.adapters.kafka.log_positions import topics_there
 from bridge.adapters.kafka.stopping import stop_consumer
 from bridge.errors import KafkaUnavailable, TopicMissing
+from bridge.kafka_clients import AIOKafkaConsumer
 from bridge.records.shard_facts import LogMark
 
 if TYPE_CHECKING:

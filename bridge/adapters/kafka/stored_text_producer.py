@@ -11,13 +11,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import InvalidTimestampError
 
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
 from bridge.adapters.kafka.stopping import stop_producer
 from bridge.errors import IllegalTransition, KafkaUnavailable
+from bridge.kafka_clients import AIOKafkaProducer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from aiokafka.admin import AIOKafkaAdminClient
-
 from bridge.adapters.kafka.stopping import stop_admin
+from bridge.kafka_clients import AIOKafkaAdminClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from bridge.adapters.kafka.aiokafka_internals import (
     consumer_client,
@@ -21,6 +21,7 @@ from bridge.adapters.kafka.partition_records import read_compacted_logs
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_consumer
 from bridge.errors import KafkaUnavailable
+from bridge.kafka_clients import AIOKafkaConsumer
 from bridge.waiting import all_ended
 
 if TYPE_CHECKING:

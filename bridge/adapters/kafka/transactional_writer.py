@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResourceType
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
@@ -35,6 +35,7 @@ from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_producer
 from bridge.closings import Closings
 from bridge.errors import KafkaUnavailable, ShardFenced, TopicMismatch
+from bridge.kafka_clients import AIOKafkaProducer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping, Sequence

@@ -8,12 +8,12 @@ import random
 from typing import TYPE_CHECKING, Final, Protocol
 
 import aiohttp
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from bridge.announcement import Announcement, encode
 from bridge.backoff import Backoff
 from bridge.errors import KafkaUnavailable
+from bridge.kafka_clients import AIOKafkaProducer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
