@@ -3,9 +3,9 @@
 A broker with `auto.create.topics.enable`, Kafka's default, creates a topic that a Metadata request names, unless the
 request says that it must not, which it can since Kafka 0.11 (version 4). A worker whose topic was deleted goes on to
 write, to read and to add partitions to transactions: by none of that was one seen to come back
-(tests/integration/test_topics_not_created.py). aiokafka leaves it to the broker and has no setting for it. Here its request says no, in
-the whole process; what relies on this imports the clients from here, and nothing else may import them from aiokafka
-(tests/architecture/test_imported_clients.py).
+(tests/integration/test_topics_not_created.py). aiokafka leaves it to the broker and has no setting for it. Here its
+request says no, in the whole process; what relies on this imports the clients from here, and nothing else may import
+them from aiokafka (tests/architecture/test_imported_clients.py).
 """
 
 from __future__ import annotations
