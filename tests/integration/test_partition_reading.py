@@ -67,16 +67,15 @@ def test_what_is_committed_between_two_offsets_is_read_and_nothing_else(broker: 
             await send(one, b"aborted 5")
             await one.abort_transaction()
             async with questions.use() as client:
-                while (await log_bounds(client, [at], _failed))[1][at] < 4:  # noqa: ASYNC110 - of Kafka
-                    await asyncio.sleep(0.01)
+                await stable_to(client, at, 4)
                 starts, ends = await log_bounds(client, [at], _failed)
                 assert (starts[at], ends[at]) == (0, 4)  # what lies behind an open transaction is not told
                 assert await read(client, at, 0, 4) == [(0, b"0"), (1, b"1")]
                 await two.commit_transaction()
+                await stable_to(client, at, 8)  # Kafka answers a commit before it is marked
                 await send_whole(one, at, b"8")
-                while (end := (await log_bounds(client, [at], _failed))[1][at]) < 10:  # noqa: ASYNC110 - of Kafka
-                    await asyncio.sleep(0.01)
-                assert await read(client, at, 0, end) == [(0, b"0"), (1, b"1"), (4, b"4"), (8, b"8")]
+                await stable_to(client, at, 10)
+                assert await read(client, at, 0, 10) == [(0, b"0"), (1, b"1"), (4, b"4"), (8, b"8")]
                 assert await read(client, at, 1, 5) == [(1, b"1"), (4, b"4")]
                 assert await read(client, at, 5, 5) == []
         finally:
@@ -85,6 +84,12 @@ def test_what_is_committed_between_two_offsets_is_read_and_nothing_else(broker: 
             await questions.close()
 
     play(scenario, broker)
+
+
+async def stable_to(client: AIOKafkaClient, at: TopicPartition, end: int) -> None:
+    """Wait until all transactions before an offset are marked."""
+    while (await log_bounds(client, [at], _failed))[1][at] < end:  # noqa: ASYNC110 - of Kafka
+        await asyncio.sleep(0.01)
 
 
 async def send_whole(producer: AIOKafkaProducer, at: TopicPartition, value: bytes) -> None:

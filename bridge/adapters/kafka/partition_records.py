@@ -2,8 +2,8 @@
 
 Kafka's cleaner keeps the last batch of a producer that it still knows, without its records. If that is the marker of a
 transaction of which nothing else is left, aiokafka 0.14 raises KafkaError, each time, and the partition cannot be read
-any more; Kafka's own consumer passes over it. The cleaner empties a
-marker only when all records of its transaction are gone: it aborts nothing any more.
+any more; Kafka's own consumer passes over it. The cleaner empties a marker only when all records of its transaction are
+gone: it aborts nothing any more.
 """
 
 from __future__ import annotations
