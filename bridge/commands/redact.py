@@ -6,7 +6,6 @@ import codecs
 import json
 import sys
 import time
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,10 +33,6 @@ _AFTER: Final = "\x1b[32;7m"
 _PLAIN: Final = "\x1b[0m"
 _CONTEXT: Final = 40
 """Characters of the text that are shown before and after a change."""
-
-_decoder: Final = msgspec.json.Decoder(float_hook=Decimal)
-_encoder: Final = msgspec.json.Encoder(decimal_format="number")
-"""Numbers keep all of their digits."""
 
 
 def define(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +120,7 @@ class _Work:
         for line, value in values:
             work.place = f"line {line}"
             redacted = work.value(value)
-            self._out(file, _encoder.encode(redacted) + b"\n", work.changes)
+            self._out(file, msgspec.json.encode(redacted) + b"\n", work.changes)
             work.changes.clear()
 
     def _stored_transcript(self, file: Path, raw: bytes) -> None:
@@ -166,11 +161,11 @@ def _json_values(text: str) -> list[tuple[int, Any]]:
     Raises RecursionError.
     """
     try:
-        return [(1, _decoder.decode(text))]
+        return [(1, msgspec.json.decode(text))]
     except msgspec.DecodeError:
         pass
     try:
-        return [(number, _decoder.decode(line)) for number, line in _lines(text)]
+        return [(number, msgspec.json.decode(line)) for number, line in _lines(text)]
     except msgspec.DecodeError:
         return []
 

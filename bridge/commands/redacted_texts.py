@@ -13,8 +13,8 @@ from bridge.records.redactor import not_among
 from bridge.records.rules import GROUPS
 from bridge.records.secret_names import SECRET, names_secret
 from bridge.records.text_changes import TextPart
-from bridge.transcript.attributes import MAX_DEPTH, MAX_PATH, escaped_key, flatten, unflatten
-from bridge.transcript.events import STRING, TYPE_WORDS
+from bridge.transcript.attributes import MAX_DEPTH, MAX_PATH, escaped_key, flatten, typed_value, unflatten
+from bridge.transcript.events import KVLIST, STRING, TYPE_WORDS, Item, Items
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -111,7 +111,6 @@ class _Place(NamedTuple):
 
 _Places = tuple[_Place, ...]
 _GONE: Final = object()
-_numbers: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 class JsonRedaction:
@@ -179,15 +178,14 @@ class JsonRedaction:
         Rules go by each of its places. Those of a list are the places of each value in it; what has lost all that was
         in it is gone.
         """
-        if value is None:
-            return self._nothing(places, path)
         if not value or not isinstance(value, dict | list):
             return self._scalar(places, value, path)
         _check_depth(places)
         if isinstance(value, dict):
             return self._map(places, value, path) or _GONE
-        if any(map(_is_item, value)):
-            return self._items(places, value, path) or _GONE
+        items = _items_of(value)
+        if items is not None:
+            return msgspec.to_builtins(self._items(places, items, path)) or _GONE
         shown = [self._attribute(places, inner, f"{path}[{at}]") for at, inner in enumerate(value)]
         return [one for one in shown if one is not _GONE] or _GONE
 
@@ -205,49 +203,36 @@ class JsonRedaction:
                 kept[shown] = one
         return kept
 
-    def _items(self, places: _Places, items: list[Any], path: str) -> list[Any]:
-        """Return the attributes of a collection of the wire redacted; what is no item there is a value of a list."""
-        kept: list[Any] = []
+    def _items(self, places: _Places, items: Items, path: str) -> Items:
+        """Return the attributes of a collection of the wire redacted: what is replaced has the type string."""
+        kept: Items = []
         seen: Counter[str] = Counter()
-        for at, item in enumerate(items):
-            if _is_item(item):
-                seen[item["key"]] += 1
-                one = self._item(places, item, seen[item["key"]], path)
+        for item in items:
+            shown = self._key(item.key, path, ())
+            if shown is None:
+                continue
+            seen[item.key] += 1
+            repeat = f"#{seen[item.key]}" if seen[item.key] > 1 else ""
+            below = tuple(place.below(escaped_key(item.key) + repeat, escaped_key(shown) + repeat) for place in places)
+            inside = _below(path, shown)
+            word = item.type if item.type in TYPE_WORDS else self._text(item.type, inside)
+            if isinstance(item.value, list) and item.value:
+                _check_depth(below)
+                inner = self._items(below, item.value, inside)
+                if inner:
+                    kept.append(Item(shown, word, inner))
+                continue
+            text = "" if isinstance(item.value, list) else item.value
+            text = text if isinstance(text, str) else repr(text)  # as `flatten` writes numbers
+            one = self._scalar(below, text, inside)
+            if one is _GONE:
+                continue
+            if one != text:
+                kept.append(Item(shown, STRING, one))
+            elif isinstance(item.value, list):
+                kept.append(Item(shown, KVLIST, []))
             else:
-                one = self._attribute(places, item, f"{path}[{at}]")
-            if one is not _GONE:
-                kept.append(one)
-        return kept
-
-    def _item(self, places: _Places, item: dict[str, Any], count: int, path: str) -> Any:
-        """Return an item, the so-manieth with its key, or _GONE. What no rule changes is as it came.
-
-        For what it has beside key, type and value hold the rules about its key, and those about the other name.
-        """
-        shown = self._key(item["key"], path, ())
-        if shown is None:
-            return _GONE
-        repeat = f"#{count}" if count > 1 else ""
-        below = tuple(place.below(escaped_key(item["key"]) + repeat, escaped_key(shown) + repeat) for place in places)
-        inside = _below(path, shown)
-        value = self._attribute(below, item.get("value"), inside)
-        if value is _GONE:
-            return _GONE
-        is_replaced = value != item.get("value") and not isinstance(value, list | dict)
-        kept: dict[str, Any] = {}
-        for name, inner in item.items():
-            if name == "key":
-                kept[name] = shown
-            elif name == "value":
-                kept[name] = value
-            elif name == "type":
-                word = inner if isinstance(inner, str) and inner in TYPE_WORDS else self.value(inner, inside)
-                kept[name] = STRING if is_replaced else word
-            elif (known := self._key(name, inside, {*kept, *item})) is not None:
-                beside = tuple(place.below_name(name, known) for place in places)
-                one = self._attribute((*below, *beside), inner, _below(inside, known))
-                if one is not _GONE:
-                    kept[known] = one
+                kept.append(Item(shown, word, typed_value(text, word)))
         return kept
 
     def _scalar(self, places: _Places, value: Any, path: str) -> Any:
@@ -267,15 +252,6 @@ class JsonRedaction:
                 return _GONE
             shown = after if after != text else shown
         return value if shown == text else shown
-
-    def _nothing(self, places: _Places, path: str) -> Any:
-        """Return null, which has nothing that could be masked; _GONE where the rules drop it."""
-        for place in places:
-            after, changes = self._at(place, "", path)
-            if after is None:
-                self.changes += changes
-                return _GONE
-        return None
 
     def _at(self, place: _Place, text: str, path: str) -> tuple[str | None, list[FieldChange]]:
         """Return what the rules make of an attribute at one of its places, None if they drop it, and the changes."""
@@ -303,7 +279,7 @@ def _text_of(value: Any) -> str:
     """Return a value of an attribute as the text that a record has of it."""
     if isinstance(value, str):
         return value
-    return "" if isinstance(value, dict | list) else _numbers.encode(value).decode()
+    return "" if isinstance(value, dict | list) else msgspec.json.encode(value).decode()
 
 
 def _path_of(name: str) -> str:
@@ -315,9 +291,12 @@ def _path_of(name: str) -> str:
     return path
 
 
-def _is_item(value: Any) -> bool:
-    """Tell whether a value is an attribute in the form of the wire, whatever else it has."""
-    return isinstance(value, dict) and isinstance(value.get("key"), str)
+def _items_of(value: list[Any]) -> Items | None:
+    """Return the attributes in the form of the wire; None if a list has another one."""
+    try:
+        return msgspec.convert(value, Items)
+    except msgspec.ValidationError:
+        return None
 
 
 def _check_depth(places: _Places) -> None:
