@@ -12,9 +12,9 @@ marker.
 On the way out the worker leaves the group, and the shard goes on as before, after `Shard.hand_over`, and probes every
 second: it is fenced when its new owner has opened it. That others are in the group does not end it: if a commit fails
 meanwhile, it goes on as long as its claim is the last one. After `Shard.drain` nothing comes in any more: the chats are
-left at once, and what is in the inbox is committed, in as many attempts as that takes; before each of them the group
-is asked whether another worker has the partition by now. An announcement that is not committed by then is left to the
-next owner, who reads it again.
+left at once, and what is in the inbox is committed, in as many attempts as that takes; before each of them the claims,
+or else the group, are asked whether another worker has the partition by now. An announcement that is not committed by
+then is left to the next owner, who reads it again.
 """
 
 from __future__ import annotations

@@ -74,18 +74,22 @@ class WholeFiles:
         return file
 
     def instead_of(self, path: Path) -> BinaryIO:
-        """Begin a file that takes the place of the one at `path`, if there is one, with its mode. Raises as `new`.
+        """Begin a file that takes the place of the one at `path`, if there is one, with its owner and mode.
+
+        Raises as `new`.
 
         Only this command writes there from now on: read what is to be kept after this call.
         """
         target = Path(os.path.realpath(path))
-        if target.exists() and not target.is_file():
-            raise EnvironmentFault(f"{path} is no regular file")
         try:
-            mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+            former = target.stat() if target.exists() else None
+            if former is not None and not stat.S_ISREG(former.st_mode):
+                raise EnvironmentFault(f"{path} is no regular file")
             file = self._begin(target, _ANYONES, replaces=True)
-            if mode is not None:
-                os.fchmod(file.fileno(), mode)
+            if former is not None:
+                with suppress(PermissionError):  # only root gives a file to somebody else
+                    os.fchown(file.fileno(), former.st_uid, former.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(former.st_mode))
         except OSError as error:
             raise self._fault(error) from error
         return file

@@ -132,12 +132,15 @@ def test_of_two_commands_at_once_the_second_is_refused_and_the_first_goes_on(tmp
     assert (names_in(tmp_path), path.read_bytes()) == (["one"], b"first")
 
 
-def test_a_file_that_is_replaced_keeps_its_mode_and_its_place_and_what_it_held_until_the_new_one_is_whole(
+def test_a_file_that_is_replaced_keeps_owner_mode_and_place_and_what_it_held_until_the_new_one_is_whole(
     tmp_path: Path,
 ) -> None:
     path, link = tmp_path / "one", tmp_path / "link"
     path.write_bytes(b"former")
+    if os.geteuid() == 0:
+        os.chown(path, 1234, 1235)
     path.chmod(0o640)
+    owner = path.stat().st_uid, path.stat().st_gid
     link.symlink_to(path)
 
     def interrupted() -> None:
@@ -151,6 +154,7 @@ def test_a_file_that_is_replaced_keeps_its_mode_and_its_place_and_what_it_held_u
     with whole_file(link, replaces=True) as file:
         file.write(b"new")
     assert (link.is_symlink(), path.read_bytes(), path.stat().st_mode & 0o777) == (True, b"new", 0o640)
+    assert (path.stat().st_uid, path.stat().st_gid) == owner
 
 
 def test_what_is_no_regular_file_is_written_to(tmp_path: Path) -> None:
