@@ -332,7 +332,7 @@ def test_two_workers_that_take_the_same_shard_at_once_do_not_both_write_it() -> 
 
     async def at_once(name: str) -> None:
         worker = kafka.worker(name)
-        for turn in range(20):
+        for turn in range(80):
             try:
                 [held] = await taken(worker, 0)
                 known = len(kafka.committed[0])

@@ -239,7 +239,6 @@ TOLD_BY: Final[Mapping[str, str]] = {
     "claims-with-the-same-key": "killed-and-started-again",
     "claims-not-checked": "killed-and-started-again",
     "own-id-not-fenced": "killed-and-started-again",
-    "claims-read-before-the-own-one-is-written": "stops-before-its-claim",
     "later-claim-ignored": "stops-before-its-look",
     "claims-of-others-removed": "leaves-when-others-have-claimed",
     "claimants-fenced-before-the-claim": "stands-still",
@@ -255,6 +254,7 @@ TOLD_BY: Final[Mapping[str, str]] = {
 NOT_TOLD: Final[Mapping[str, str]] = {
     "claims-checked-of-the-last-shard": "told only if a worker that stood still commits before it hears of its group",
     "claim-removed-while-committing": "no way was found to have a shard leave before its commit has ended",
+    "claims-read-before-the-own-one-is-written": "told as long as each former holder was given time (DECISIONS 388)",
     "committed-without-acknowledgement": "acknowledgements are not in a trace",
     "marks-not-waited-for": "it takes a partition without a leader at the end of a transaction",
     "shard-read-while-committing": "no way was found to have a shard taken again before its commit has ended",
