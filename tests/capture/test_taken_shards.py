@@ -325,25 +325,3 @@ def test_who_leaves_a_shard_with_a_commit_in_doubt_under_a_former_id_leaves_the_
 
     play(in_doubt())
     assert kafka.in_force(0) == [ONE]
-
-
-def test_two_workers_that_take_the_same_shard_at_once_do_not_both_write_it() -> None:
-    kafka = ClaimedKafka()
-
-    async def at_once(name: str) -> None:
-        worker = kafka.worker(name)
-        for turn in range(80):
-            try:
-                [held] = await taken(worker, 0)
-                known = len(kafka.committed[0])
-                await worker.commit(held, batch(0, f"{name} {turn} after {known}"))
-            except ShardFenced:
-                continue
-
-    async def both() -> None:
-        await asyncio.gather(at_once(ONE), at_once(TWO))
-
-    play(both())
-    found = [key.decode() for _, key in kafka.committed[0]]
-    assert [int(one.rpartition(" ")[2]) for one in found] == list(range(len(found)))
-    assert found

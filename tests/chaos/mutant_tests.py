@@ -134,6 +134,7 @@ _TESTS_OF_STEPS: Final = {
     "shards-told-before-the-end": "test_shared_commits",
     "committed-without-acknowledgement": "test_shared_commits",
     "claim-removed-before-those-of-others": "test_released_claims",
+    "later-claim-ignored": "test_later_claims",
 }
 ENGINE_MUTANTS: Final = {
     "wait-for-put-back": _EngineMutant(

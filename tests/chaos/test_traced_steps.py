@@ -149,6 +149,19 @@ def stops_before(what: str) -> Callable[[TracedPair], None]:
     return scene
 
 
+def claims_late_from_one_that_stands_still(pair: TracedPair) -> None:
+    """Let a worker write its claims after another one has claimed those shards, which does not leave them in order."""
+    pair.order(2, "claim", STOP)
+    pair.start(2)
+    pair.stopped(2)
+    pair.commits(1)
+    pair.send(1, signal.SIGSTOP)
+    pair.send(2, signal.SIGCONT)
+    pair.commits(2)
+    pair.send(1, signal.SIGCONT)
+    pair.settled()
+
+
 def loses_an_answer(pair: TracedPair) -> None:
     pair.order(1, COMMIT_OF_ONE, LOSE)
     pair.carried_out(1, COMMIT_OF_ONE)
@@ -226,6 +239,7 @@ SCENES: Final[Mapping[str, Callable[[TracedPair], None]]] = {
     "stands-still": stands_still,
     "stops-before-its-claim": stops_before("claim"),
     "stops-before-its-look": stops_before("look"),
+    "claims-late-from-one-that-stands-still": claims_late_from_one_that_stands_still,
     "loses-an-answer": loses_an_answer,
     "leaves-while-it-commits": leaves_while_it_commits,
     "leaves-while-it-removes": leaves_while_it_removes,
@@ -240,6 +254,7 @@ TOLD_BY: Final[Mapping[str, str]] = {
     "claims-not-checked": "killed-and-started-again",
     "own-id-not-fenced": "killed-and-started-again",
     "later-claim-ignored": "stops-before-its-look",
+    "claims-read-before-the-own-one-is-written": "claims-late-from-one-that-stands-still",
     "claims-of-others-removed": "leaves-when-others-have-claimed",
     "claimants-fenced-before-the-claim": "stands-still",
     "claimants-not-fenced": "stands-still",
@@ -254,7 +269,6 @@ TOLD_BY: Final[Mapping[str, str]] = {
 NOT_TOLD: Final[Mapping[str, str]] = {
     "claims-checked-of-the-last-shard": "told only if a worker that stood still commits before it hears of its group",
     "claim-removed-while-committing": "no way was found to have a shard leave before its commit has ended",
-    "claims-read-before-the-own-one-is-written": "told as long as each former holder was given time (DECISIONS 388)",
     "committed-without-acknowledgement": "acknowledgements are not in a trace",
     "marks-not-waited-for": "it takes a partition without a leader at the end of a transaction",
     "shard-read-while-committing": "no way was found to have a shard taken again before its commit has ended",
