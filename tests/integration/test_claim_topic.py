@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import aiokafka.client
@@ -16,6 +17,8 @@ from bridge.adapters.kafka.aiokafka_internals import open_transports
 from bridge.adapters.kafka.calls import unavailable
 from bridge.adapters.kafka.claim_topic import KafkaClaims
 from bridge.adapters.kafka.kept_client import KeptClient
+from bridge.adapters.kafka.topic_manager import TopicNames
+from bridge.errors import TopicMissing
 from bridge.records.checkpoint_keys import claim_key
 from tests.integration.test_transactional_writer import play
 from tests.support.kafka_connections import for_each_shard
@@ -83,6 +86,19 @@ def test_claims_before_the_beginning_of_the_log_are_passed_over(broker: str) -> 
             assert await claims.read({1: 0}) == {1: ([(keys(3)[0], "a")], 3)}
         finally:
             await admin.close()
+            await claims.close()
+
+    play(scenario, broker)
+
+
+def test_a_claim_to_a_shard_whose_topic_is_missing_says_so(broker: str) -> None:
+    async def scenario(settings: KafkaConnection) -> None:
+        elsewhere = replace(settings, topics=TopicNames("never-made."), client={"request_timeout_ms": 1000})
+        claims = KafkaClaims(elsewhere)
+        try:
+            with pytest.raises(TopicMissing, match=r"never-made\.chat.*checkpoints"):
+                await claims.write(1, keys(1)[0], "a")
+        finally:
             await claims.close()
 
     play(scenario, broker)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from aiokafka.errors import for_code
+from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.claim_reading import read_claims
@@ -13,9 +13,10 @@ from bridge.adapters.kafka.group_question import described_by
 from bridge.adapters.kafka.kept_client import KeptClient
 from bridge.adapters.kafka.producer_ids import initialise
 from bridge.adapters.kafka.stopping import stop_producer
+from bridge.adapters.kafka.topic_ids import TopicIdsRequest, described_topics
 from bridge.adapters.kafka.transaction_marks import answered_or
 from bridge.closings import Closings
-from bridge.errors import KafkaUnavailable
+from bridge.errors import KafkaUnavailable, TopicMissing
 from bridge.kafka_clients import AIOKafkaProducer
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 5.0
 """Claims are seldom written and read: the clients end when there was nothing for so long."""
 _REQUEST_MS: Final = 10_000
-_MEMBERS_SECONDS: Final = 1.0
+_QUESTION_SECONDS: Final = 1.0
 _write_failed: Final = unavailable("cannot write a claim")
 _read_failed: Final = unavailable("cannot read claims, or fence")
 _fence_failed: Final = unavailable("cannot fence a former holder")
@@ -47,7 +48,10 @@ class KafkaClaims:
         self._closings = Closings("release a producer of claims")
 
     async def write(self, partition: int, key: str, claimant: str) -> int:
-        """Write a claim; it is written once, or not at all, but may be written later if this fails."""
+        """Write a claim; it is written once, or not at all, but may be written later if this fails.
+
+        Raises KafkaUnavailable, TopicMissing.
+        """
         offset = await self._write(partition, key, claimant.encode())
         if offset < 0:  # aiokafka sent it twice, and the broker had it already
             raise KafkaUnavailable("Kafka does not tell the offset of a claim")
@@ -66,13 +70,25 @@ class KafkaClaims:
                 producer = await self._started()
                 sending = producer.send_and_wait(topic, value, key.encode(), partition=partition)
                 return int((await call(sending, _write_failed)).offset)
-        except BaseException:
+        except BaseException as error:
             # It would go on sending, and a failed idempotent producer has used up sequence numbers.
             self._drop(producer)
+            if isinstance(error, KafkaUnavailable) and await self._is_missing(topic):
+                raise TopicMissing(topic) from error
             raise
         finally:
             self._writes -= 1
             asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._drop_idle, producer)
+
+    async def _is_missing(self, topic: str) -> bool:
+        """Ask whether a topic does not exist: aiokafka says the same of one that no broker has told it of."""
+        try:
+            async with time_limit(_QUESTION_SECONDS, "Kafka did not tell in time"), self._client.use() as client:
+                asking = client.send(client.get_random_node(), TopicIdsRequest([topic]))
+                found = described_topics(await call(asking, _read_failed))
+        except KafkaUnavailable:
+            return False
+        return topic in found and for_code(found[topic].code) is UnknownTopicOrPartitionError
 
     def _drop_idle(self, producer: AIOKafkaProducer | None) -> None:
         if not self._writes:
@@ -135,7 +151,7 @@ class KafkaClaims:
 
     async def members(self) -> frozenset[str]:
         """Ask the coordinator of the group; the instance ids of its members are the names of the workers."""
-        limit = time_limit(_MEMBERS_SECONDS, "Kafka did not tell in time who is in the group")
+        limit = time_limit(_QUESTION_SECONDS, "Kafka did not tell in time who is in the group")
         async with limit, self._client.use() as client:
             found = await described_by(client, self._settings.group)
         if found.code:  # not inside, which would give up the client
