@@ -61,6 +61,15 @@ def test_the_list_may_begin_with_a_key_that_was_made_elsewhere(tmp_path: Path) -
     assert len(keys_in(tmp_path)) == 2
 
 
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_a_list_that_was_copied_without_its_last_line_break_takes_another_key(tmp_path: Path, ending: str) -> None:
+    assert new(tmp_path, "one.pem") == EXIT_OK
+    listed = tmp_path / "keys.txt"
+    listed.write_bytes(listed.read_bytes().removesuffix(b"\n") + ending.encode())
+    assert new(tmp_path, "two.pem", "--former", str(tmp_path / "one.pem")) == EXIT_OK
+    assert len(keys_in(tmp_path)) == 2
+
+
 def test_a_key_that_nobody_vouches_for_does_not_follow(tmp_path: Path) -> None:
     for name in ("one.pem", "other.pem"):
         folder = tmp_path / name
@@ -96,6 +105,9 @@ def test_keys_are_shown_under_the_name_of_a_log(tmp_path: Path, capsys: pytest.C
         (["keys", "new"], EXIT_CONFIGURATION),
         (["keys", "enter"], EXIT_CONFIGURATION),
         (["keys", "enter", "--list", "/dev/null"], EXIT_CONFIGURATION),
+        (["keys", "enter", "--list", "x", "--out", "y"], EXIT_CONFIGURATION),
+        (["keys", "new", "--list", "x", "--out", "./x"], EXIT_CONFIGURATION),
+        (["keys", "new", "--list", "/dev/null", "--out", "/"], EXIT_ENVIRONMENT),
         (["keys", "enter", "--list", "/dev/null", "--former-label", "x"], EXIT_CONFIGURATION),
         (["keys", "list"], EXIT_CONFIGURATION),
         (["keys", "list", "--list", "/dev/null", "--set", "evidence.signing_key_file=/dev/null"], EXIT_ENVIRONMENT),
