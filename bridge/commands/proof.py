@@ -95,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("proof: expected --keys FILE or evidence.key_list_file: without a key nothing is proved")
     if args.records is not None and args.session is None:
         raise UsageError("proof: --records goes with SESSION")
+    _refuse_to_overwrite(args.out)
     keys = read_keys(file)
     check_stamp = StampChecks.with_file(args.timestamp_ca, "--timestamp-ca") if args.timestamp_ca else None
     if args.check is not None:
@@ -133,6 +134,15 @@ def read_keys(file: Path) -> list[PublicKey]:
     if not keys:
         raise EnvironmentFault(f"{file} has no key", next_step="`chatbridge keys list` prints keys")
     return keys
+
+
+def _refuse_to_overwrite(out: Path | None) -> None:
+    """Raise UsageError for a file that is no proof, such as the keys."""
+    if out is not None and out.is_file() and out.stat().st_size:
+        try:
+            parsed_bundle(text_of(out))
+        except (VerificationFailed, EnvironmentFault):
+            raise UsageError(f"{out} exists and is no proof", next_step="name another file after --out") from None
 
 
 def _write(file: Path, bundle: ProofBundle) -> None:

@@ -180,6 +180,20 @@ def test_a_proof_is_checked_with_nothing_but_a_key(
     assert main([*words, str(proof_file(tmp_path, signature=bytes(64)))]) == EXIT_RUNTIME
 
 
+def test_a_proof_is_not_written_over_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys, proof = tmp_path / "keys.txt", proof_file(tmp_path)
+    keys.write_text(str(KnownKey(1).public), "utf-8")
+    words = ["proof", "x", "--keys", str(keys), "--bootstrap-servers", "127.0.0.1:1", "--out"]
+    for other, content in ((keys, None), (tmp_path / "other", b"\xff")):
+        if content is not None:
+            other.write_bytes(content)
+        assert main([*words, str(other)]) == EXIT_CONFIGURATION
+        assert "exists and is no proof" in capsys.readouterr().err
+    for allowed in (proof, tmp_path / "new.json"):
+        assert main([*words, str(allowed)]) == EXIT_ENVIRONMENT  # nothing answers
+        assert "does not answer" in capsys.readouterr().err
+
+
 def test_what_a_proof_says_of_itself_is_shown_without_control_characters(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,5 @@ import os
 from typing import Final
 
 _RIGHTS: Final = "-dac_override,-dac_read_search"
-SUBJECT_TO_MODES: Final = (
-    ("setpriv", f"--bounding-set={_RIGHTS}", f"--inh-caps={_RIGHTS}") if os.geteuid() == 0 else ()
-)
+SUBJECT_TO_MODES: Final = ("setpriv", f"--bounding-set={_RIGHTS}", f"--inh-caps={_RIGHTS}") if os.geteuid() == 0 else ()
 """What to put before the words of a command."""
