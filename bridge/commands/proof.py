@@ -205,11 +205,16 @@ async def prove(  # noqa: PLR0913, PLR0917 - what to prove, and with what
     check_stamp: StampCheck | None = None,
     given: Sequence[_Certificate] | None = None,
 ) -> ProvedCertificates:
-    """Check the log of a chat's partition, and prove the chat's certificates. Raises KafkaUnavailable.
+    """Check the log of a chat's partition, and prove the chat's certificates.
+
+    Raises KafkaUnavailable, and EnvironmentFault where there is no log.
 
     `given`: the certificates, where they are not to be read from the sessions topic.
     """
-    count = await factories.topics_of(config).partitions(factories.names_of(config).sessions)
+    names, manager = factories.names_of(config), factories.topics_of(config)
+    for name in (names.leaves, names.anchors):
+        await manager.partitions(name)  # a reader would only say that nothing is told of one that is missing
+    count = await manager.partitions(names.sessions)
     partitions = partitions_of([session_id.encode()], factories.numbers_of(config, count))
     proofs = (
         await prove_partition(config, one, keys, session_id, earlier=earlier, check_stamp=check_stamp, given=given)

@@ -139,9 +139,9 @@ class WholeFiles:
                 _unfinished.discard(one.part)
 
     def _is_ours(self, error: OSError) -> bool:
-        """Tell whether an error is of these files: that of a write has no name, and is of no peer either."""
+        """Tell whether an error is of these files: that of a write has no name, and is of no peer, address or TLS."""
         if error.filename is None:
-            return not isinstance(error, ConnectionError | TimeoutError) and bool(self._begun)
+            return type(error) in {OSError, PermissionError} and bool(self._begun)
         return str(error.filename) in {str(path) for one in self._begun for path in (one.part, one.path)}
 
     def _fault(self, error: OSError) -> EnvironmentFault:

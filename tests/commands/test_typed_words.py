@@ -13,7 +13,7 @@ import pytest
 from bridge.cli import main
 from bridge.commands.formatting import say_line
 from bridge.commands.verification import Selection
-from bridge.errors import EXIT_CONFIGURATION, EXIT_ENVIRONMENT, EXIT_OK
+from bridge.errors import EXIT_CONFIGURATION, EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME
 from tests.commands.convert_process import ENVIRON, SAMPLES
 from tests.support.modes import SUBJECT_TO_MODES
 
@@ -135,3 +135,26 @@ def test_announcements_that_are_read_take_nothing_from_the_arguments(more: list[
 
 def test_a_window_outside_the_years_of_dates_has_a_text() -> None:
     assert str(Selection(since=-(1 << 56), until=1 << 60)).startswith("opened or closed from -")
+
+
+def test_a_container_stays_as_it_is_when_nothing_could_be_converted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, absent = tmp_path / "out.avro", str(tmp_path / "absent.xml")
+    assert main(["convert", "--avro", str(out), absent]) == EXIT_RUNTIME
+    assert not out.exists()
+    assert main(["convert", "--avro", str(out), str(SAMPLES[0])]) == EXIT_OK
+    before = out.read_bytes()
+    assert main(["convert", "--avro", str(out), absent]) == EXIT_RUNTIME
+    assert out.read_bytes() == before
+    assert f"nothing was converted: {out} is not written" in capsys.readouterr().err
+    assert main(["convert", "--avro", str(out), absent, str(SAMPLES[1])]) == EXIT_RUNTIME
+    assert out.read_bytes() != before
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-1", "soon"])
+def test_a_time_to_wait_that_is_none_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["erase", "s1", "--reason", "a test", "--wait-seconds", seconds, *NOWHERE])
+    assert ended.value.code == EXIT_CONFIGURATION
+    assert "--wait-seconds" in capsys.readouterr().err

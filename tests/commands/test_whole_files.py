@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +75,18 @@ def write(paths: Sequence[Path], then: Callable[[], object] = lambda: None) -> N
             files.new(path).write(b"ours")
         files.new(paths[0].with_name("closed")).close()
         then()
+
+
+@pytest.mark.parametrize(
+    "error", [ssl.SSLError(1, "of TLS"), socket.gaierror(-2, "of an address"), ConnectionResetError(104, "of a peer")]
+)
+def test_what_fails_beside_the_files_is_not_told_of_them(tmp_path: Path, error: OSError) -> None:
+    def fails() -> None:
+        raise error
+
+    with pytest.raises(type(error), match=error.strerror):
+        write([tmp_path / "one"], fails)
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), VerificationFailed("scripted"), OSError(errno.ENOSPC, "full")])
