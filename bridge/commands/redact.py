@@ -102,11 +102,11 @@ class _Work:
         if raw.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
             self._stored_transcript(file, raw)
             return
-        text = decoded(file, raw)
+        text = decoded(file, raw.removeprefix(codecs.BOM_UTF8))
         if "\0" in text:  # UTF-16 without its mark is valid UTF-8 in which no rule finds anything
             self._refuse(file, f"{file}: a text with NUL characters, perhaps in UTF-16, cannot be redacted")
             return
-        if text.removeprefix("\ufeff").lstrip().startswith(("{", "[")):
+        if text.lstrip().startswith(("{", "[")):
             try:
                 values = _json_values(text)
                 self._json(file, values)
@@ -180,10 +180,10 @@ def _json_values(text: str) -> list[tuple[int, Any]]:
 
 def _line_of_json(text: str) -> int | None:
     """Return the line in which a text that is not JSON as a whole begins as JSON, or has an object of its own."""
-    for number, line in _lines(text.removeprefix("\ufeff")):
+    for number, line in _lines(text):
         if _BEGINS_AS_JSON.match(line) and (number == 1 or _is_json(line)):
             return number
-    return 1 if _BEGINS_AS_JSON.match(text.removeprefix("\ufeff")) else None
+    return 1 if _BEGINS_AS_JSON.match(text) else None
 
 
 def _is_json(line: str) -> bool:

@@ -271,7 +271,7 @@ def test_json_that_is_nested_too_deeply_is_refused(
     assert (told.out, "nested too deeply" in told.err) == ("", True)
 
 
-ATTRIBUTES = '{"userData": {"FirstName": "Nora"}, "password": "hidden-71"}'
+ATTRIBUTES = '{"userData": {"FirstName": "Nora"}, "SecureKey": "hidden-71"}'
 
 
 @pytest.mark.parametrize(
@@ -310,6 +310,10 @@ def test_json_that_is_none_as_a_whole_is_no_text_and_is_refused(
 )
 def test_a_text_with_brackets_is_a_text(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert redacted(capsys, file_of(tmp_path, text)) == text
+
+
+def test_the_mark_before_json_does_not_make_a_text_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert json.loads(redacted(capsys, file_of(tmp_path, "\ufeff" + ATTRIBUTES))) == {"userData": {"FirstName": "***"}}
 
 
 @pytest.mark.parametrize("number", ["4111111111111111", "4111111111111111.0", "4.111111111111111e15"])
