@@ -273,12 +273,12 @@ class _Containers(_RecordWriter):
         self._waiting: list[bytes] = []
         self._bytes = 0
 
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind is None:  # otherwise no file is wanted any more
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:  # otherwise no file is wanted any more
             if self._file is None:
                 self._begin(self._place.beginning, self._today)
             self._flush()
-        super().__exit__(kind, *error)
+        super().__exit__(*error)
 
     def add(self, record: ConsumerRecord, written: WriterSchema, payload: bytes) -> None:
         if written.fingerprint != self._schema:
