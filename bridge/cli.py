@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import io
 import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from bridge import __version__
-from bridge.errors import EXIT_RUNTIME, EXIT_SIGNAL_BASE, BridgeError, EnvironmentFault, UsageError
+from bridge.errors import EXIT_SIGNAL_BASE, BridgeError, EnvironmentFault, UsageError
 from bridge.starting import INTERRUPTED, ended_by_ctrl_c
 
 if TYPE_CHECKING:
@@ -143,15 +144,19 @@ def _guarded(module: Command, args: argparse.Namespace) -> int:
         _discard_output()  # the reader (head, less) has closed the pipe
         return EXIT_SIGNAL_BASE + signal.SIGPIPE
     except OSError as error:
-        sys.stderr.write(f"chatbridge: {error.strerror or type(error).__name__}: {error.filename or ''}\n")
-        _discard_output()
-        return EXIT_RUNTIME
+        told = error.strerror or type(error).__name__
+        if error.filename is not None:
+            return _report(EnvironmentFault(f"{error.filename} cannot be used: {told}"))
+        return _report(EnvironmentFault(f"standard output cannot be written: {told}" if _discard_output() else told))
     else:
         return code
 
 
 def _open_standard_streams() -> None:
-    """Replace streams that are closed (`<&-`, `>&-`) by the null device: their numbers would go to other files."""
+    """Replace streams that are closed (`<&-`, `>&-`) by the null device: their numbers would go to other files.
+
+    Standard output takes all text.
+    """
     for number in range(3):
         try:
             os.fstat(number)
@@ -160,14 +165,20 @@ def _open_standard_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # the locale does not have every character, nor name of a file
 
 
-def _discard_output() -> None:
-    """Drop what standard output cannot take: Python would fail again when it flushes at exit."""
+def _discard_output() -> bool:
+    """Drop what standard output cannot take, and tell if there was any: Python would fail again when it ends."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _report(error: BridgeError) -> int:

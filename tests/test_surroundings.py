@@ -176,9 +176,11 @@ def test_announcing_from_a_closed_standard_input_announces_nothing() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_an_output_that_takes_nothing_is_one_line_and_exit_code_1() -> None:
-    done = shell("> /dev/full", "config")
-    assert (done.returncode, done.stderr) == (1, "chatbridge: No space left on device: \n")
+@pytest.mark.parametrize("words", [["config"], ["convert", "tests/samples/silent-monitor-files.xml"]])
+def test_an_output_that_takes_nothing_is_named_in_one_line(words: list[str]) -> None:
+    done = shell("> /dev/full", *words)
+    told = "chatbridge: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (3, told)
 
 
 @pytest.mark.parametrize(

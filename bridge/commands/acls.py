@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from bridge import factories
 from bridge.adapters.kafka.rights import COMMANDS_WITH_RIGHTS, OUTPUT_READERS, by_resource, principal_of
 from bridge.commands import settings
 from bridge.commands.formatting import say
-from bridge.errors import EXIT_OK
+from bridge.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -65,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     config = settings.config_of(args)
     client = config.kafka.client
     principal = args.principal or (principal_of(client) if client.get("sasl_plain_username") else _DEFAULT_PRINCIPAL)
+    if ":" not in principal:
+        raise UsageError(f"acls: --principal {principal}: expected User:NAME")
     commands = COMMANDS_WITH_RIGHTS if args.command == _EVERY else (args.command,)
     for command in commands:
         needed = _needed(config, command, all_outputs=args.output is None)
@@ -119,11 +122,16 @@ def _terraform(_: Config, command: str, needed: Iterable[ResourceRights], princi
             yield f'  resource_name                = "{one.name}"'
             yield f'  resource_type                = "{_TERRAFORM_KINDS[one.kind]}"'
             yield f'  resource_pattern_type_filter = "{"Prefixed" if one.prefixed else "Literal"}"'
-            yield f'  acl_principal                = "{principal}"'
+            yield f"  acl_principal                = {_terraform_text(principal)}"
             yield '  acl_host                     = "*"'
             yield f'  acl_operation                = "{operation}"'
             yield '  acl_permission_type          = "Allow"'
             yield "}"
+
+
+def _terraform_text(text: str) -> str:
+    """Return a text as a literal, in which nothing is a template."""
+    return json.dumps(text, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
 
 
 _FORMATS: Final[dict[str, Callable[[Config, str, Iterable[ResourceRights], str], Iterator[str]]]] = {

@@ -17,7 +17,15 @@ from bridge.announcement import MAX_BYTES, Announcement, parse
 from bridge.commands import settings
 from bridge.commands.formatting import say
 from bridge.commands.interruption import run_until_interrupted
-from bridge.errors import EXIT_OK, AnnouncementsNotWritten, KafkaUnavailable, UnreadableAnnouncement, UsageError
+from bridge.errors import (
+    EXIT_OK,
+    AnnouncementsNotWritten,
+    EnvironmentFault,
+    KafkaUnavailable,
+    UnreadableAnnouncement,
+    UsageError,
+)
+from bridge.secret_files import read_secret, reason_of
 
 if TYPE_CHECKING:
     import argparse
@@ -56,6 +64,8 @@ Programs can also POST to /v1/sessions of any worker.""",
 
 def run(args: argparse.Namespace) -> int:
     """Announce one chat, or those read from standard input."""
+    if args.session_id == "-" and (args.servers or args.password_file or args.tenant):
+        raise UsageError("announce: what - reads has all of it: no address, --password-file or --tenant goes with it")
     config = settings.config_of(args)
     batches = _from_lines(partial(os.read, sys.stdin.fileno())) if args.session_id == "-" else [[_from_arguments(args)]]
     count = run_until_interrupted(_announce(config, batches))
@@ -73,12 +83,20 @@ def _from_arguments(args: argparse.Namespace) -> Announcement:
             host=host,
             port=port,
             servers=args.servers[1:],
-            password=args.password_file.read_text("utf-8").rstrip("\r\n") if args.password_file else None,
+            password=_secret_in(args.password_file) if args.password_file else None,
             tenant=args.tenant,
             announced_at=time.time_ns() // 1_000_000,
         )
     except ValueError as error:
         raise UsageError(f"announce: {error}") from None
+
+
+def _secret_in(file: Path) -> str:
+    """Return the password in a file. Raises EnvironmentFault."""
+    try:
+        return read_secret(str(file))
+    except (OSError, ValueError) as error:
+        raise EnvironmentFault(f"{file}: {reason_of(error)}", next_step="expected a password in UTF-8") from None
 
 
 def _from_lines(read: Callable[[int], bytes]) -> Iterator[list[Announcement]]:

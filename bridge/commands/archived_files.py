@@ -8,7 +8,8 @@ in memory.
 
 from __future__ import annotations
 
-import contextlib
+import os
+import stat
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -76,12 +77,16 @@ class ArchivedFiles:
         `progress` is called with the number of documents so far.
         """
         for path in paths:
-            files = _files_in(path) if path.is_dir() else [path]
-            for file in dict.fromkeys(files):
+            try:
+                files = self._files_in(path) if path.is_dir() else [path]
+            except OSError as error:
+                self._unreadable(path, error)
+                continue
+            for file in files:
                 try:
                     self._look_into(file, progress)
                 except OSError as error:
-                    self._refuse(Refusal(str(file), "", UNREADABLE_FILE, f"{file}:0: {error.strerror}"))
+                    self._unreadable(file, error)
 
     def each(self) -> Iterator[ArchivedChat]:
         """Yield the chats, in the order in which they occur first."""
@@ -102,6 +107,22 @@ class ArchivedFiles:
                 yield chat
 
     # --- the first pass ----------------------------------------------------------------------------------------------
+
+    def _files_in(self, folder: Path) -> list[Path]:
+        """Return the files at any depth, in the order of their names; refuse what cannot be looked into."""
+        found: list[Path] = []
+        for parent, _, names in os.walk(folder, onerror=lambda error: self._unreadable(error.filename, error)):
+            for path in (Path(parent, name) for name in names):
+                if path.suffix.lower() in _SUFFIXES:
+                    try:
+                        if stat.S_ISREG(path.stat().st_mode):
+                            found.append(path)
+                    except OSError as error:
+                        self._unreadable(path, error)
+        return sorted(found)
+
+    def _unreadable(self, place: Path | str, error: OSError) -> None:
+        self._refuse(Refusal(str(place), "", UNREADABLE_FILE, f"{place}:0: {error.strerror}"))
 
     def _look_into(self, file: Path, progress: Callable[[int], None]) -> None:
         if file == STANDARD_INPUT:
@@ -183,12 +204,3 @@ def _slice(stream: IO[bytes], document: _Document) -> bytes:
 
 def _read(stream: IO[bytes]) -> bytes:
     return stream.read(_CHUNK)
-
-
-def _files_in(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for path in sorted(folder.rglob("*")):
-        with contextlib.suppress(OSError):
-            if path.suffix.lower() in _SUFFIXES and path.is_file():
-                found.append(path)
-    return found

@@ -1,12 +1,13 @@
 """What a backfill has confirmed, in a file, so that the same command goes on after an interruption.
 
 The first line says for which topic; each further line is a digest of a chat's id and text that Kafka has acknowledged.
-A last line that was cut off says nothing: its text is sent again, which is harmless.
+A line that was cut off, or damaged, says nothing: its text is sent again, which is harmless.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING, Final, Self
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _FORMAT: Final = 1
 _DIGEST_BYTES: Final = 16
+_DIGEST: Final = re.compile(rb"[0-9a-f]{%d}\n" % (2 * _DIGEST_BYTES))
 
 
 def digest_of(session_id: str, text: bytes) -> bytes:
@@ -52,7 +54,7 @@ class BackfillState:
                     f"--state {path}: it is of topic {head.get('topic')} at {head.get('bootstrapServers')}",
                     next_step="name another file for this topic",
                 )
-            return {bytes.fromhex(line.decode()) for line in lines if len(line) == 2 * _DIGEST_BYTES + 1}
+            return {bytes.fromhex(line.decode()) for line in lines if _DIGEST.fullmatch(line)}
 
     def __enter__(self) -> Self:
         """Return it."""

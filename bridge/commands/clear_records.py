@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fastavro.write import Writer
 
-from bridge.commands.formatting import say
+from bridge.commands.formatting import say_line
 from bridge.commands.whole_files import whole_file
 from bridge.records.avro import Schemas, schema_folder
 from bridge.records.render import Renderer
@@ -36,7 +36,7 @@ class ClearLines:
 
     def add(self, record: dict[str, Any]) -> None:
         """Print a record."""
-        say(self._render.line(self._name, record).decode())
+        say_line(self._render.line(self._name, record))
 
 
 class _Container:

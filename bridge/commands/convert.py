@@ -56,7 +56,8 @@ def define(parser: argparse.ArgumentParser) -> None:
 The records are those of live capture, with origin ARCHIVE; the privacy rules of the settings apply. A chat that is in
 several files is converted once: each event of any of them, and as amendments what one of them has changed. A damaged
 file is repaired; what the damage has cost is a GAP. A file that cannot be read is reported on standard error (file,
-line, code, reason); the others are converted, and the exit code is 1.""",
+line, code, reason); the others are converted, and the exit code is 1. OUT is written when all is converted; one that is
+there stays when nothing could be.""",
     )
 
 
@@ -71,7 +72,16 @@ def run(args: argparse.Namespace) -> int:
     _refuse_to_overwrite(args.avro)
     with whole_file(args.avro, replaces=True) as out:
         container: Any = Writer(out, recording.schemas.whole(TRANSCRIPT_EVENT), codec="deflate")
-        code = _convert_all(args, recording, container.write)
+        written = 0
+
+        def put(record: dict[str, Any]) -> None:
+            nonlocal written
+            container.write(record)
+            written += 1
+
+        code = _convert_all(args, recording, put)
+        if code != EXIT_OK and not written:
+            raise PeerError(f"nothing was converted: {args.avro} is not written")
         container.flush()
     return code
 

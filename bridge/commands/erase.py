@@ -62,10 +62,17 @@ def define_wait(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait-seconds",
         metavar="N",
-        type=float,
+        type=_seconds,
         default=WAIT_SECONDS,
         help=f"how long to wait until Kafka has removed what was deleted; default {WAIT_SECONDS:g}",
     )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds >= 0:  # nan is not, either: it would never be over
+        raise ValueError
+    return seconds
 
 
 def run(args: argparse.Namespace) -> int:

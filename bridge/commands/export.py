@@ -51,7 +51,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="where to write; made if it is missing")
     parser.add_argument("--format", choices=("jsonl", "avro"), default="jsonl", help="JSON lines, or Avro containers")
-    parser.add_argument("--chat", metavar="ID", help="only this chat")
+    parser.add_argument("--chat", metavar="ID", type=settings.chat_id, help="only this chat")
     parser.add_argument("--log", action="store_true", help="the signed log, too: anchors and leaves, in the folder log")
     settings.define_output(parser)
     settings.define(
@@ -274,9 +274,10 @@ class _Containers(_RecordWriter):
         self._bytes = 0
 
     def __exit__(self, *error: object) -> None:
-        if self._file is None:
-            self._begin(self._place.beginning, self._today)
-        self._flush()
+        if error[0] is None:  # otherwise no file is wanted any more
+            if self._file is None:
+                self._begin(self._place.beginning, self._today)
+            self._flush()
         super().__exit__(*error)
 
     def add(self, record: ConsumerRecord, written: WriterSchema, payload: bytes) -> None:

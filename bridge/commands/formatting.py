@@ -23,6 +23,12 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def say_line(line: bytes) -> None:
+    """Write one line of JSON to standard output, as `say` does: it is UTF-8, whatever the locale."""
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
 def warn(text: str) -> None:
     """Write one line to standard error."""
     sys.stderr.write(text + "\n")

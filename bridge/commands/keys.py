@@ -79,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
     if listed is None or (args.action == "new" and args.out is None):
         file = "--out FILE, and " if args.action == "new" else ""
         raise UsageError(f"keys {args.action}: expected {file}--list FILE or evidence.key_list_file")
+    if args.out is not None and (args.action != "new" or args.out.resolve() == listed.resolve()):
+        raise UsageError(f"keys {args.action}: --out goes with new, and names another file than the list")
     return _add(args, config, listed)
 
 
@@ -99,7 +101,8 @@ def _add(args: argparse.Namespace, config: Config, listed: Path) -> int:
             key = _pair_of(key_in(pem))
         stream = files.instead_of(listed)  # before it is read
         text, public = _with_entry(args.action, config, listed, former, key)
-        stream.write((listed.read_bytes() if listed.exists() else b"") + text.encode())
+        there = listed.read_bytes() if listed.exists() else b""
+        stream.write(there + (b"\n" if there and not there.endswith(b"\n") else b"") + text.encode())
     say(f"{args.out or listed}: {public}")
     return EXIT_OK
 

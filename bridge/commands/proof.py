@@ -95,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("proof: expected --keys FILE or evidence.key_list_file: without a key nothing is proved")
     if args.records is not None and args.session is None:
         raise UsageError("proof: --records goes with SESSION")
+    _refuse_to_overwrite(args.out)
     keys = read_keys(file)
     check_stamp = StampChecks.with_file(args.timestamp_ca, "--timestamp-ca") if args.timestamp_ca else None
     if args.check is not None:
@@ -133,6 +134,15 @@ def read_keys(file: Path) -> list[PublicKey]:
     if not keys:
         raise EnvironmentFault(f"{file} has no key", next_step="`chatbridge keys list` prints keys")
     return keys
+
+
+def _refuse_to_overwrite(out: Path | None) -> None:
+    """Raise UsageError for a file that is no proof, such as the keys."""
+    if out is not None and out.is_file() and out.stat().st_size:
+        try:
+            parsed_bundle(text_of(out))
+        except (VerificationFailed, EnvironmentFault):
+            raise UsageError(f"{out} exists and is no proof", next_step="name another file after --out") from None
 
 
 def _write(file: Path, bundle: ProofBundle) -> None:
@@ -195,11 +205,16 @@ async def prove(  # noqa: PLR0913, PLR0917 - what to prove, and with what
     check_stamp: StampCheck | None = None,
     given: Sequence[_Certificate] | None = None,
 ) -> ProvedCertificates:
-    """Check the log of a chat's partition, and prove the chat's certificates. Raises KafkaUnavailable.
+    """Check the log of a chat's partition, and prove the chat's certificates.
+
+    Raises KafkaUnavailable, and EnvironmentFault where there is no log.
 
     `given`: the certificates, where they are not to be read from the sessions topic.
     """
-    count = await factories.topics_of(config).partitions(factories.names_of(config).sessions)
+    names, manager = factories.names_of(config), factories.topics_of(config)
+    for name in (names.leaves, names.anchors):
+        await manager.partitions(name)  # a reader would only say that nothing is told of one that is missing
+    count = await manager.partitions(names.sessions)
     partitions = partitions_of([session_id.encode()], factories.numbers_of(config, count))
     proofs = (
         await prove_partition(config, one, keys, session_id, earlier=earlier, check_stamp=check_stamp, given=given)

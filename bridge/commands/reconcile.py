@@ -53,7 +53,14 @@ def define(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="files and folders with stored transcripts, - for standard input; or ucs, or ucs-http",
     )
-    parser.add_argument("--chat", metavar="ID", action="append", default=[], help="only this chat; may be repeated")
+    parser.add_argument(
+        "--chat",
+        metavar="ID",
+        type=settings.chat_id,
+        action="append",
+        default=[],
+        help="only this chat; may be repeated",
+    )
     parser.add_argument("--fill", action="store_true", help="send the stored transcripts of which something is missing")
     report_forms.define(parser)
     ucs_options.define(parser.add_argument_group("which chats, and with the source ucs"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _BEFORE: Final = "\x1b[31;9m"
 _AFTER: Final = "\x1b[32;7m"
 _PLAIN: Final = "\x1b[0m"
+_ESCAPES: Final = "it would escape the rules about attributes"
+_BEGINS_AS_JSON: Final = re.compile(r'\s*(\{\s*"|\[\s*[{\["])')
 _CONTEXT: Final = 40
 """Characters of the text that are shown before and after a change."""
 
@@ -54,7 +57,8 @@ prints a table without any text: place, field, rule, number of values or matches
 
 Without --dry-run the redacted texts are written: those of a text file or of JSON in the form they came in, a
 stored transcript as records, as `chatbridge convert` writes them. A text file counts as one message. In JSON the maps
-userData, eventAttributes and unknownAttributes are those of an event, to which rules with an attribute apply.""",
+userData, eventAttributes and unknownAttributes are those of an event, to which rules with an attribute apply. A file
+that holds JSON and is no JSON as a whole, such as one that was cut off, is refused. Exit code 1 when one was.""",
     )
 
 
@@ -98,20 +102,24 @@ class _Work:
         if raw.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
             self._stored_transcript(file, raw)
             return
-        text = decoded(file, raw)
+        text = decoded(file, raw.removeprefix(codecs.BOM_UTF8))
         if "\0" in text:  # UTF-16 without its mark is valid UTF-8 in which no rule finds anything
             self._refuse(file, f"{file}: a text with NUL characters, perhaps in UTF-16, cannot be redacted")
             return
-        if text.removeprefix("\ufeff").lstrip().startswith(("{", "[")):
+        if text.lstrip().startswith(("{", "[")):
             try:
                 values = _json_values(text)
                 self._json(file, values)
-            except (RecursionError, AttributesTooDeep):  # as a text, it would escape the rules about attributes
+            except (RecursionError, AttributesTooDeep):  # a text is no way out
                 self._refuse(file, f"{file}: JSON that is nested too deeply to be redacted")
                 return
         else:
             values = []
         if not values:
+            number = _line_of_json(text)
+            if number is not None:
+                self._refuse(file, f"{file}:{number}: JSON, which the file as a whole is not: as a text, {_ESCAPES}")
+                return
             redacted, changes = redacted_text(self._recording.redactor, text)
             self._out(file, redacted.encode(errors="surrogatepass"), changes)
 
@@ -168,6 +176,24 @@ def _json_values(text: str) -> list[tuple[int, Any]]:
         return [(number, msgspec.json.decode(line)) for number, line in _lines(text)]
     except msgspec.DecodeError:
         return []
+
+
+def _line_of_json(text: str) -> int | None:
+    """Return the line in which a text that is not JSON as a whole begins as JSON, or has an object of its own."""
+    for number, line in _lines(text):
+        if _BEGINS_AS_JSON.match(line) and (number == 1 or _is_json(line)):
+            return number
+    return 1 if _BEGINS_AS_JSON.match(text) else None
+
+
+def _is_json(line: str) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return False
+    except RecursionError:
+        return True
+    return True
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

@@ -130,9 +130,10 @@ class JsonRedaction:
         """Return a decoded value redacted; it is named by its path in the changes."""
         if isinstance(value, str):
             return self._text(value, path)
-        if isinstance(value, int) and not isinstance(value, bool):
-            shown = self._text(str(value), path)
-            return value if shown == str(value) else shown
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            text = _text_of(value)
+            shown = self._text(text, path)
+            return value if shown == text else shown
         if isinstance(value, list):
             return [self.value(inner, f"{path}[{at}]") for at, inner in enumerate(value)]
         if isinstance(value, dict):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bridge.config import Config, load
 from bridge.config.layers import FILE_VARIABLE
 from bridge.errors import UsageError
 from bridge.output_topics import with_first
 from bridge.starting import ended_by_ctrl_c
-
-if TYPE_CHECKING:
-    import argparse
 
 _EPILOG = """
 settings, later ones override earlier ones: --config FILE (or environment variable CHATBRIDGE_CONFIG; YAML or TOML),
@@ -31,6 +28,13 @@ def define(parser: argparse.ArgumentParser, examples: str) -> None:
     )
     group.add_argument("--topic-prefix", metavar="PREFIX", help="short form of --set kafka.topic_prefix=...")
     parser.epilog = f"examples:\n{examples.rstrip()}\n{_EPILOG}"
+
+
+def chat_id(text: str) -> str:
+    """Return the value of `--chat`. Raises ArgumentTypeError for an empty one, as of a variable that is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected the id of a chat")
+    return text
 
 
 def define_output(

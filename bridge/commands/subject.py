@@ -15,7 +15,7 @@ from bridge.commands.formatting import escaped, say, warn
 from bridge.commands.held_chats import hold_chats
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.subject_chats import chats_of
-from bridge.commands.verb_calls import VerbCall, audit_of
+from bridge.commands.verb_calls import VerbCall, audit_of, check_text
 from bridge.errors import EXIT_ENVIRONMENT, EXIT_OK, EXIT_RUNTIME, EnvironmentFault, UsageError
 from bridge.output_topics import with_first
 from bridge.records.audit_chain import EXPORTED, FOUND, REQUESTED
@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     if (args.action == "export") != (args.out is not None):
         raise UsageError(f"{verb}: --out FOLDER goes with export, and only with it")
     call = VerbCall.of(args, config, verb)
-    value = sys.stdin.readline() if args.value == "-" else args.value
+    value = _value(verb) if args.value == "-" else args.value
+    check_text(verb, "VALUE", value)
     hashes = recognised_subjects(config).searched(value)
     if not hashes:
         raise UsageError(f"{verb}: VALUE is empty")
@@ -75,6 +76,13 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_ENVIRONMENT if unread else EXIT_RUNTIME
     code = _show(found, as_json=args.json) if args.action == "find" else _do(config, call, found, args)
     return EXIT_ENVIRONMENT if unread else code
+
+
+def _value(verb: str) -> str:
+    try:
+        return sys.stdin.readline()
+    except UnicodeDecodeError:
+        raise UsageError(f"{verb}: VALUE is no text in this locale", next_step="write it in UTF-8") from None
 
 
 async def _searched(

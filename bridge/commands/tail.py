@@ -8,7 +8,7 @@ from bridge import factories
 from bridge.adapters.kafka.partitioner import partitions_of
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.commands import settings
-from bridge.commands.formatting import HEADER, event_line, say, warn, width
+from bridge.commands.formatting import HEADER, event_line, say, say_line, warn, width
 from bridge.commands.interruption import run_until_interrupted
 from bridge.commands.stored_values import StoredValues
 from bridge.errors import EXIT_OK, SchemaUnknown, UsageError, VerificationFailed
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
     parser.add_argument("--from-beginning", action="store_true", help="also show events that are already there")
-    parser.add_argument("--chat", metavar="ID", help="only this chat")
+    parser.add_argument("--chat", metavar="ID", type=settings.chat_id, help="only this chat")
     parser.add_argument("--max", metavar="N", type=int, help="stop after N events")
     parser.add_argument("--json", action="store_true", help="whole records, one JSON object per line")
     settings.define_output(parser)
@@ -70,7 +70,10 @@ async def _tail(config: Config, args: argparse.Namespace) -> None:
                 except (VerificationFailed, SchemaUnknown) as error:
                     warn(f"{topic}-{record.partition}@{record.offset}: {error}")
                     continue
-                say(render.line(TRANSCRIPT_EVENT, event).decode() if args.json else event_line(event, columns))
+                if args.json:
+                    say_line(render.line(TRANSCRIPT_EVENT, event))
+                else:
+                    say(event_line(event, columns))
                 left = None if left is None else left - 1
             if left == 0:
                 return

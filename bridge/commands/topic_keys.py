@@ -32,13 +32,17 @@ class TopicKeys:
 
     @classmethod
     async def read(cls, config: Config, topics: TopicReader, partitions: Collection[int]) -> TopicKeys:
-        """Read the keys on some partitions. Raises ConfigError without a master key, KafkaUnavailable."""
+        """Read the keys on some partitions.
+
+        Raises ConfigError without a master key, KafkaUnavailable, and EnvironmentFault where their topic is missing.
+        """
         names = factories.names_of(config)
         wrapper = master_key_of(config)
         if wrapper is None:
             raise ConfigError(
                 "no master key is configured", next_step="set sealing.master_key_file or sealing.pkcs11_module"
             )
+        await factories.topics_of(config).partitions(names.keys)
         found = cls(wrapper)
         progress = Progress(f"reading {names.keys}", sum((await topics.ends(names.keys, partitions)).values()))
         async for records in topics.whole(names.keys, partitions):

@@ -41,7 +41,7 @@ def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
     parser.add_argument("files", metavar="FILE", nargs="*", type=Path, help="exported events, in place of the topic")
     parser.add_argument("--kind", choices=tuple(_TYPES), default="events", help="which topic")
-    parser.add_argument("--chat", metavar="ID", help="only this chat")
+    parser.add_argument("--chat", metavar="ID", type=settings.chat_id, help="only this chat")
     parser.add_argument("--avro", metavar="FILE", type=Path, help="write an Avro container file, not JSON lines")
     verb_calls.define_caller(parser)
     settings.define_output(parser)

@@ -53,11 +53,13 @@ class VerbCall:
 
     @classmethod
     def of(cls, args: argparse.Namespace, config: Config, verb: str) -> VerbCall:
-        """Take it from the arguments. Raises UsageError for a reason that says nothing, or too much."""
+        """Take it from the arguments. Raises UsageError for a reason that says nothing, or too much, or is no text."""
         reason = args.reason.strip()
         if not reason or len(reason) > _MAX_REASON:
             raise UsageError(f"{verb}: expected --reason TEXT of 1 to {_MAX_REASON} characters")
         who = args.who or f"{_user()}@{socket.gethostname()}"
+        check_text(verb, "--reason", reason)
+        check_text(verb, "--who", who)
         return cls(verb, who, principal_of(config.kafka.client), reason, secrets.token_hex(16))
 
     def entry(self, outcome: str, session_ids: Iterable[str], detail: str = "") -> AuditEntry:
@@ -80,6 +82,14 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in a container
         return "unknown"
+
+
+def check_text(verb: str, name: str, text: str) -> None:
+    """Raise UsageError for bytes that are no text in the locale's encoding, as of a terminal with another one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{verb}: {name} is no text in this locale", next_step="write it in UTF-8") from None
 
 
 def checked_ids(verb: str, session_ids: Iterable[str]) -> list[str]:

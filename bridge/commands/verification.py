@@ -44,9 +44,9 @@ class Selection:
         if self.windowed:
             said.append("opened or closed")
         if self.since is not None:
-            said.append(f"from {rfc3339(self.since)}")
+            said.append(f"from {shown(self.since)}")
         if self.until is not None:
-            said.append(f"before {rfc3339(self.until)}")
+            said.append(f"before {shown(self.until)}")
         return " ".join(said)
 
 

@@ -32,7 +32,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
     parser.add_argument("files", metavar="FILE", nargs="*", type=Path, help="files or folders, in place of the topics")
-    parser.add_argument("--chat", metavar="ID", help="only this chat")
+    parser.add_argument("--chat", metavar="ID", type=settings.chat_id, help="only this chat")
     parser.add_argument("--since", metavar="TIME", type=_time, help="only chats opened or closed at this time or later")
     parser.add_argument("--until", metavar="TIME", type=_time, help="only chats opened or closed before this time")
     parser.add_argument("--keys", metavar="FILE", type=Path, help="public keys, one a line, or a list of keys")

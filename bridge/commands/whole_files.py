@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager, suppress
-from errno import EEXIST
+from errno import EACCES, EEXIST, EISDIR
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
 
@@ -24,6 +24,7 @@ PART: Final = ".part"
 """What the name of a file ends with until it is whole."""
 _ANYONES: Final = 0o666
 """Less what the umask takes."""
+_OWNERS: Final = 0o600
 _unfinished: set[Path] = set()
 """Of this process, which may have to end at once."""
 
@@ -78,15 +79,20 @@ class WholeFiles:
 
         Raises as `new`.
 
-        Only this command writes there from now on: read what is to be kept after this call.
+        Only this command writes there from now on: read what is to be kept after this call. A file that may not be
+        written to is not replaced, either.
         """
         target = Path(os.path.realpath(path))
         try:
-            former = target.stat() if target.exists() else None
-            if former is not None and not stat.S_ISREG(former.st_mode):
+            there = target.exists()
+            if there and not target.is_file():
                 raise EnvironmentFault(f"{path} is no regular file")
-            file = self._begin(target, _ANYONES, replaces=True)
+            # Nobody who may not read the former file opens the new one before it has its mode.
+            file = self._begin(target, _OWNERS if there else _ANYONES, replaces=True)
+            former = target.stat() if target.exists() else None
             if former is not None:
+                if not os.access(target, os.W_OK):
+                    raise PermissionError(EACCES, os.strerror(EACCES), str(path))
                 with suppress(PermissionError):  # only root gives a file to somebody else
                     os.fchown(file.fileno(), former.st_uid, former.st_gid)
                 os.fchmod(file.fileno(), stat.S_IMODE(former.st_mode))
@@ -95,6 +101,8 @@ class WholeFiles:
         return file
 
     def _begin(self, path: Path, mode: int, *, replaces: bool) -> BinaryIO:
+        if not path.name:  # / and .
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
         part = path.with_name(f"{path.name}{PART}")
         file = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
         _unfinished.add(part)
@@ -131,9 +139,9 @@ class WholeFiles:
                 _unfinished.discard(one.part)
 
     def _is_ours(self, error: OSError) -> bool:
-        """Tell whether an error is of these files: that of a write has no name, and is of no peer either."""
+        """Tell whether an error is of these files: that of a write has no name, and is of no peer, address or TLS."""
         if error.filename is None:
-            return not isinstance(error, ConnectionError | TimeoutError) and bool(self._begun)
+            return type(error) in {OSError, PermissionError} and bool(self._begun)
         return str(error.filename) in {str(path) for one in self._begun for path in (one.part, one.path)}
 
     def _fault(self, error: OSError) -> EnvironmentFault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,7 @@ from bridge.adapters.kafka.rights import (
 from bridge.adapters.kafka.topic_manager import TopicNames
 from bridge.adapters.kafka.verb_rights import VERBS, verb_rights
 from bridge.cli import main
+from bridge.errors import EXIT_CONFIGURATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -180,3 +182,23 @@ def test_the_user_is_that_of_the_settings_if_they_have_one(capsys: pytest.Captur
     assert "--allow-principal User:someone " in line
     assert main(["acls", "--for", "tail"]) == 0
     assert "--allow-principal User:chatbridge " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("principal", ["User:CN=bridge,OU=Chat Platform,O=Example", "User:svc$HOME", "User:o'neil"])
+def test_a_shell_gives_kafka_acls_the_principal_as_it_is(principal: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["acls", "--for", "tail", "--principal", principal]) == 0
+    _, line, *_ = capsys.readouterr().out.splitlines()
+    script = f'told() {{ printf "%s\\n" "$@"; }}\n{line.replace("kafka-acls", "told", 1)}'
+    told = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    words = told.stdout.splitlines()
+    assert words[words.index("--allow-principal") + 1] == principal
+
+
+def test_terraform_takes_a_principal_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["acls", "--for", "tail", "--format", "terraform", "--principal", 'User:CN=a,O="B ${c} %{d}"']
+    assert main(words) == 0
+    assert 'acl_principal                = "User:CN=a,O=\\"B $${c} %%{d}\\""' in capsys.readouterr().out
+
+
+def test_a_principal_without_its_kind_is_refused() -> None:
+    assert main(["acls", "--principal", "chatbridge"]) == EXIT_CONFIGURATION

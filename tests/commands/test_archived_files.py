@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from bridge.archive.ucs_xml import read as read_xml
 from tests.commands.archive_folder import DAMAGED, bent, read, sample
-from tests.commands.convert_process import SAMPLES, convert
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.commands.convert_process import ENVIRON, SAMPLES, convert
+from tests.support.modes import SUBJECT_TO_MODES
 
 CHAT = "0000BENT00000001"
 
@@ -62,6 +64,30 @@ def test_what_cannot_be_read_costs_itself_only(tmp_path: Path) -> None:
     (tmp_path / "b.xml").write_bytes(sample())
     chats, refused = read([tmp_path, tmp_path / "absent.xml"])
     assert (len(chats), [one.code for one in refused]) == (1, ["NOT_XML", "UNREADABLE_FILE"])
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o000, "closed"), (0o400, "closed/b.xml")])
+def test_a_folder_that_may_not_be_read_is_named_and_the_rest_is_read(tmp_path: Path, mode: int, refused: str) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    for folder, name in ((tmp_path, "a.xml"), (closed, "b.xml")):
+        (folder / name).write_bytes(sample(len(name) - 5))
+    closed.chmod(mode)
+    try:
+        words = [*SUBJECT_TO_MODES, sys.executable, "-m", "bridge", "backfill", "--dry-run", "--json", str(tmp_path)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, env=ENVIRON)
+    finally:
+        closed.chmod(0o700)
+    *rows, _ = [json.loads(line) for line in done.stdout.splitlines()]
+    told = {Path(one["document"]["place"]).relative_to(tmp_path).as_posix(): one["document"]["code"] for one in rows}
+    assert (told, done.returncode) == ({"a.xml": "", refused: "UNREADABLE_FILE"}, 1)
+    assert "Permission denied" in done.stderr
+
+
+def test_a_link_of_a_folder_to_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gone.xml").symlink_to(tmp_path / "nowhere.xml")
+    os.mkfifo(tmp_path / "pipe.xml")
+    assert [(one.place, one.code) for one in read([tmp_path])[1]] == [(str(tmp_path / "gone.xml"), "UNREADABLE_FILE")]
 
 
 @pytest.mark.parametrize("kind", DAMAGED)

@@ -62,14 +62,17 @@ def test_what_does_not_go_together_is_refused(words: str) -> None:
     assert backfill(*words.split()).returncode == 2
 
 
-def test_the_state_remembers_what_was_confirmed_and_survives_a_cut_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [b"", b"\0" * 4 + b"\n", b"zzzz\n", b"\xff\xff\xff\xff\n"])
+def test_the_state_remembers_what_was_confirmed_and_survives_a_cut_or_damaged_line(
+    tmp_path: Path, ending: bytes
+) -> None:
     path = tmp_path / "backfill.state"
     one, two, three = (digest_of("S", text) for text in (b"1", b"2", b"3"))
     with BackfillState(path, TOPIC, "kafka:9092") as state:
         assert not path.exists()
         state.confirm([one])
         state.confirm([two])
-    path.write_bytes(path.read_bytes()[:-5])
+    path.write_bytes(path.read_bytes()[:-5] + ending)
     with BackfillState(path, TOPIC, "kafka:9092") as state:
         assert (one in state, two in state) == (True, False)
         state.confirm([three])

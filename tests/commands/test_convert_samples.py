@@ -100,9 +100,9 @@ def test_a_file_that_breaks_after_good_events_gives_none_of_them_if_it_is_not_to
     broken = tmp_path / "broken.xml"
     broken.write_text(SAMPLES[0].read_text(encoding="utf-8") + "<", encoding="utf-8")
     done = convert("--strict", broken, "--avro", tmp_path / "out.avro")
-    assert (done.returncode, done.stderr) == (1, f"{broken}:18: NOT_WELL_FORMED: the transcript is damaged\n".encode())
-    with (tmp_path / "out.avro").open("rb") as stream:
-        assert list(fastavro.reader(stream)) == []
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{broken}:18: NOT_WELL_FORMED: the transcript is damaged\n".encode())
+    assert not (tmp_path / "out.avro").exists()
 
 
 def test_a_file_name_with_a_line_break_stays_one_line(tmp_path: Path) -> None:

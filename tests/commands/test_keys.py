@@ -61,6 +61,15 @@ def test_the_list_may_begin_with_a_key_that_was_made_elsewhere(tmp_path: Path) -
     assert len(keys_in(tmp_path)) == 2
 
 
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_a_list_that_was_copied_without_its_last_line_break_takes_another_key(tmp_path: Path, ending: str) -> None:
+    assert new(tmp_path, "one.pem") == EXIT_OK
+    listed = tmp_path / "keys.txt"
+    listed.write_bytes(listed.read_bytes().removesuffix(b"\n") + ending.encode())
+    assert new(tmp_path, "two.pem", "--former", str(tmp_path / "one.pem")) == EXIT_OK
+    assert len(keys_in(tmp_path)) == 2
+
+
 def test_a_key_that_nobody_vouches_for_does_not_follow(tmp_path: Path) -> None:
     for name in ("one.pem", "other.pem"):
         folder = tmp_path / name
@@ -96,6 +105,9 @@ def test_keys_are_shown_under_the_name_of_a_log(tmp_path: Path, capsys: pytest.C
         (["keys", "new"], EXIT_CONFIGURATION),
         (["keys", "enter"], EXIT_CONFIGURATION),
         (["keys", "enter", "--list", "/dev/null"], EXIT_CONFIGURATION),
+        (["keys", "enter", "--list", "x", "--out", "y"], EXIT_CONFIGURATION),
+        (["keys", "new", "--list", "x", "--out", "./x"], EXIT_CONFIGURATION),
+        (["keys", "new", "--list", "/dev/null", "--out", "/"], EXIT_ENVIRONMENT),
         (["keys", "enter", "--list", "/dev/null", "--former-label", "x"], EXIT_CONFIGURATION),
         (["keys", "list"], EXIT_CONFIGURATION),
         (["keys", "list", "--list", "/dev/null", "--set", "evidence.signing_key_file=/dev/null"], EXIT_ENVIRONMENT),
@@ -166,6 +178,20 @@ def test_a_proof_is_checked_with_nothing_but_a_key(
     assert main([*words, str(proof_file(tmp_path, index=3))]) == EXIT_RUNTIME
     assert "BROKEN" in capsys.readouterr().out
     assert main([*words, str(proof_file(tmp_path, signature=bytes(64)))]) == EXIT_RUNTIME
+
+
+def test_a_proof_is_not_written_over_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys, proof = tmp_path / "keys.txt", proof_file(tmp_path)
+    keys.write_text(str(KnownKey(1).public), "utf-8")
+    words = ["proof", "x", "--keys", str(keys), "--bootstrap-servers", "127.0.0.1:1", "--out"]
+    for other, content in ((keys, None), (tmp_path / "other", b"\xff")):
+        if content is not None:
+            other.write_bytes(content)
+        assert main([*words, str(other)]) == EXIT_CONFIGURATION
+        assert "exists and is no proof" in capsys.readouterr().err
+    for allowed in (proof, tmp_path / "new.json"):
+        assert main([*words, str(allowed)]) == EXIT_ENVIRONMENT  # nothing answers
+        assert "does not answer" in capsys.readouterr().err
 
 
 def test_what_a_proof_says_of_itself_is_shown_without_control_characters(

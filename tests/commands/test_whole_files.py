@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from bridge.commands.record_files import files_of
 from bridge.commands.whole_files import WholeFiles, whole_file
 from bridge.errors import EXIT_ENVIRONMENT, EnvironmentFault, VerificationFailed
 from tests.commands.convert_process import SAMPLES
+from tests.support.modes import SUBJECT_TO_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +46,14 @@ async def work():
 run_until_interrupted(work(), closing_seconds=0.1)
 """
 """A command that has begun a file, and does not end in order."""
+REPLACING = """
+import sys
+from pathlib import Path
+from bridge.commands.whole_files import whole_file
+
+with whole_file(Path(sys.argv[1]), replaces=True) as file:
+    file.write(b"new")
+"""
 LIMITED = """
 import resource, sys
 from bridge.cli import main
@@ -64,6 +75,18 @@ def write(paths: Sequence[Path], then: Callable[[], object] = lambda: None) -> N
             files.new(path).write(b"ours")
         files.new(paths[0].with_name("closed")).close()
         then()
+
+
+@pytest.mark.parametrize(
+    "error", [ssl.SSLError(1, "of TLS"), socket.gaierror(-2, "of an address"), ConnectionResetError(104, "of a peer")]
+)
+def test_what_fails_beside_the_files_is_not_told_of_them(tmp_path: Path, error: OSError) -> None:
+    def fails() -> None:
+        raise error
+
+    with pytest.raises(type(error), match=error.strerror):
+        write([tmp_path / "one"], fails)
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), VerificationFailed("scripted"), OSError(errno.ENOSPC, "full")])
@@ -155,6 +178,43 @@ def test_a_file_that_is_replaced_keeps_owner_mode_and_place_and_what_it_held_unt
         file.write(b"new")
     assert (link.is_symlink(), path.read_bytes(), path.stat().st_mode & 0o777) == (True, b"new", 0o640)
     assert (path.stat().st_uid, path.stat().st_gid) == owner
+
+
+def test_what_takes_the_place_of_a_private_file_is_private_from_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, before = tmp_path / "one", os.umask(0o022)
+    path.touch(0o600)
+    modes: list[int] = []
+    change = os.fchmod
+
+    def recorded(descriptor: int, mode: int) -> None:
+        modes.append(os.fstat(descriptor).st_mode & 0o777)
+        change(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchmod", recorded)
+    try:
+        with whole_file(path, replaces=True) as file:
+            file.write(b"new")
+    finally:
+        os.umask(before)
+    assert (modes, path.stat().st_mode & 0o777) == ([0o600], 0o600)
+
+
+def test_a_file_that_is_write_protected_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    path.write_bytes(b"former")
+    path.chmod(0o444)
+    words = [*SUBJECT_TO_MODES, sys.executable, "-c", REPLACING, str(path)]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert f"EnvironmentFault: {path} cannot be written: Permission denied" in ended.stderr
+    assert (names_in(tmp_path), path.read_bytes()) == (["one"], b"former")
+
+
+@pytest.mark.parametrize("name", ["/", "", "."])
+def test_a_file_without_a_name_cannot_be_written(name: str) -> None:
+    with pytest.raises(EnvironmentFault, match="cannot be written: Is a directory"), whole_file(Path(name)) as file:
+        file.write(b"ours")
 
 
 def test_what_is_no_regular_file_is_written_to(tmp_path: Path) -> None:

@@ -3,8 +3,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 from tests.support.unique_prefixes import unique_prefix
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def chatbridge(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -28,6 +32,23 @@ def test_topics_are_made_and_chats_announced_from_the_command_line(broker: str) 
     assert nothing.returncode == 1
     assert "nothing to verify" in nothing.stdout
     assert chatbridge("tail", "--from-beginning", "--max", "0", *to).returncode == 0
+
+
+def test_a_command_for_topics_that_were_never_made_names_them(broker: str, tmp_path: Path) -> None:
+    (tmp_path / "master").write_text("5a" * 32, "utf-8")
+    to = ("--bootstrap-servers", broker, "--topic-prefix", unique_prefix(), "--set", "kafka.partitions=1")
+    assert chatbridge("topics", "apply", *to).returncode == 0
+    for words, missing in (
+        (("proof", "s1", "--keys", "tests/evidence/public_keys.txt"), "chat.capture.leaves.v1"),
+        (
+            ("unseal", "--reason", "a", "--set", f"sealing.master_key_file={tmp_path / 'master'}"),
+            "chat.capture.keys.v1",
+        ),
+    ):
+        done = chatbridge(*words, *to)
+        assert done.returncode == 3
+        first, *others = done.stderr.splitlines()
+        assert (first, len(others)) == (f"chatbridge: there is no topic {to[3]}{missing}", 1)
 
 
 def test_the_demonstration_counts_every_event_once() -> None:

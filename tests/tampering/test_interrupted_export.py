@@ -59,6 +59,16 @@ def test_nothing_is_left_of_an_export_that_ends_half_way(
     assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
 
 
+def test_what_ends_an_export_is_told_also_where_a_file_could_not_be_begun(half: Half, tmp_path: Path) -> None:
+    names = [each.name for each in (tmp_path / "exported").iterdir()]
+    assert names == []
+    half("no topic", KeyboardInterrupt(), "avro")
+    for each in list((tmp_path / "exported").rglob("*.*")):
+        each.unlink() if SESSIONS in each.name or each.parent.name == FOLDER else each.write_bytes(b"of somebody else")
+    with pytest.raises(KafkaUnavailable):
+        half(SESSIONS, KafkaUnavailable("scripted"), "avro")
+
+
 def test_an_export_to_where_one_is_leaves_that_as_it_is(half: Half, tmp_path: Path) -> None:
     half("no topic", KeyboardInterrupt())
     before = {each: each.read_bytes() for each in tmp_path.rglob("*") if each.is_file()}

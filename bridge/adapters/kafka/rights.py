@@ -7,6 +7,7 @@ Kafka derives Describe from Read, Write and Alter, and DescribeConfigs from Alte
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bridge.errors import AccessDenied
@@ -111,11 +112,11 @@ class ResourceRights:
     operations: tuple[Operation, ...]
 
     def kafka_acls(self, principal: str) -> str:
-        """Return the options of `kafka-acls` that grant them."""
+        """Return the options of `kafka-acls` that grant them, for a shell."""
         operations = " ".join(f"--operation {operation}" for operation in self.operations)
         pattern = " --resource-pattern-type prefixed" if self.prefixed else ""
         name = "" if self.kind == "cluster" else f" {self.name}"
-        return f"--add --allow-principal {principal} {operations} {_FLAGS[self.kind]}{name}{pattern}"
+        return f"--add --allow-principal {quote(principal)} {operations} {_FLAGS[self.kind]}{name}{pattern}"
 
 
 def rights_of(  # noqa: PLR0913 - what the rights of an installation depend on
