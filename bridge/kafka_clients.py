@@ -1,23 +1,36 @@
-"""aiokafka's clients, for everything in the bridge that makes one: none has a topic created by asking for it.
+"""aiokafka's clients, for everything in the bridge that makes one: what they do otherwise, whoever makes them.
 
-A broker with `auto.create.topics.enable`, Kafka's default, creates a topic that a Metadata request names, unless the
-request says that it must not, which it can since Kafka 0.11 (version 4). A worker whose topic was deleted goes on to
-write, to read and to add partitions to transactions: by none of that was one seen to come back
-(tests/integration/test_topics_not_created.py). aiokafka leaves it to the broker and has no setting for it. Here its
-request says no, in the whole process; what relies on this imports the clients from here, and nothing else may import
-them from aiokafka (tests/architecture/test_imported_clients.py).
+**None has a topic created by asking for it.** A broker with `auto.create.topics.enable`, Kafka's default, creates a
+topic that a Metadata request names, unless the request says that it must not, which it can since Kafka 0.11 (version
+4). A worker whose topic was deleted goes on to write, to read and to add partitions to transactions: by none of that
+was one seen to come back (tests/integration/test_topics_not_created.py). aiokafka leaves it to the broker and has no
+setting for it. Here its request says no, in the whole process; what relies on this imports the clients from here, and
+nothing else may import them from aiokafka (tests/architecture/test_imported_clients.py).
+
+**A bootstrap server that says nothing is passed over within seconds.** Each client begins with one that it draws, and
+would wait for it as long as for any request: with one machine of three gone, every third start took half a minute, and
+a worker that opens its producer holds up all its shards meanwhile. Only if nobody answers so soon, as over a very slow
+network, all are asked again, with the time that a request has.
 """
 
 from __future__ import annotations
 
+import asyncio
+from functools import wraps
+from typing import Final
+
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
 __all__ = ["AIOKafkaAdminClient", "AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaProducer"]
 
+_BOOTSTRAP_MS: Final = 4_000
+"""For two of three that say nothing, and to start within the ten seconds that questions have (`kept_client.py`)."""
 _make = MetadataRequest.__init__
+_bootstrap = AIOKafkaClient.bootstrap
 
 
 def _ask_only(self: MetadataRequest, topics: list[str] | None = None, _allowed: object = None) -> None:
@@ -25,3 +38,22 @@ def _ask_only(self: MetadataRequest, topics: list[str] | None = None, _allowed: 
 
 
 MetadataRequest.__init__ = _ask_only
+
+
+@wraps(_bootstrap)
+async def _bootstrap_soon(self: AIOKafkaClient) -> None:
+    """Relies on `AIOKafkaClient._request_timeout_ms`, which is the time that `bootstrap` gives each server."""
+    now, patience = asyncio.get_running_loop().time, self._request_timeout_ms
+    began, self._request_timeout_ms = now(), min(patience, _BOOTSTRAP_MS)
+    try:
+        await _bootstrap(self)
+    except KafkaConnectionError:
+        if now() - began < self._request_timeout_ms / 1000:
+            raise  # nobody was silent: all refused
+        self._request_timeout_ms = patience
+        await _bootstrap(self)
+    finally:
+        self._request_timeout_ms = patience
+
+
+AIOKafkaClient.bootstrap = _bootstrap_soon

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class SharedWriter:
     """The `TransactionalWriter` of one shard, from `open` to its first error or `close`.
 
-    `close` leaves the shard, so that its next owner need not fence this worker, unless there was an error: then the
-    shard's next writer goes on with the claim, and `WorkerTransactions.release` is for the end of the shard object.
+    `close` leaves the shard, so that its next owner need not fence this worker, unless there was an error, or it
+    `goes_on`: then the shard's next writer goes on with the claim, which it could not write anew in the second case,
+    and `WorkerTransactions.release` is for the end of the shard object.
     """
 
     def __init__(self, partition: int, owner: object, transactions: WorkerTransactions, storage: ShardStorage) -> None:
@@ -68,10 +69,10 @@ class SharedWriter:
             raise
 
     async def close(self) -> None:
-        """Leave the shard if it was not fenced and nothing failed, and close the connections."""
+        """Leave the shard, unless its next writer may go on with the claim, and close the connections."""
         held, self._held = self._held, None
         try:
-            if held is not None and not self._failed:
+            if held is not None and not (self._failed or self._goes_on):
                 with contextlib.suppress(BridgeError):  # the claim may stay: then the next owner fences this worker
                     await self._transactions.leave(held)
         finally:

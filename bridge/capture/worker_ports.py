@@ -37,8 +37,11 @@ class WorkerProducer(Protocol):
     async def not_marked(self) -> bool:
         """Return whether the last transaction is decided, and not marked on all its partitions, so far as is known."""
 
-    async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
-        """Return which shards cannot be written now, with the reason: a partition has no leader."""
+    async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
+        """Return which shards cannot be written now, with the reason: a partition has no leader.
+
+        Of those that are `doubted`, Kafka is asked anew whether it accepts what is written at all.
+        """
 
     async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, Future[None]]:
         """Begin a transaction and send the batches of shards. Returns for each what waits for its acknowledgements.

@@ -32,7 +32,7 @@ from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
 from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bridge.capture.ports import Batch, Clock
     from bridge.capture.shard_claims import HeldShard, ShardClaims
@@ -205,7 +205,7 @@ class WorkerTransactions:
         """Write batches in one transaction, without those of shards that fail; each shard is told."""
         while parts := self._still_held(parts):
             producer = await self._ids.ready()
-            unwritable = await _unwritable(producer, parts)
+            unwritable = await _unwritable(producer, parts, self._ids.failing)
             # Meanwhile a shard may have been left, or taken again: nothing is waited for between this and `_under_way`.
             parts = self._still_held(parts)
             for shard in unwritable.keys() & parts.keys():
@@ -269,7 +269,7 @@ class WorkerTransactions:
                 others = bool(self._waiting or self._coming) or len(late) < len(waits)
                 seconds = self._clock.monotonic() - began
                 if seconds >= _LOOK_AFTER:
-                    if unwritable := await _unwritable(producer, {shard: parts[shard] for shard in late}):
+                    if unwritable := await _unwritable(producer, {shard: parts[shard] for shard in late}, late):
                         return unwritable
                     if len(late) == len(waits) and await producer.not_marked():  # the transaction before this one
                         return {}
@@ -331,10 +331,12 @@ class WorkerTransactions:
             part.committed()
 
 
-async def _unwritable(producer: WorkerProducer, parts: Mapping[int, HandedIn]) -> Mapping[int, BridgeError]:
-    """Return which shards cannot be written now, as far as that is known."""
+async def _unwritable(
+    producer: WorkerProducer, parts: Mapping[int, HandedIn], doubted: Collection[int]
+) -> Mapping[int, BridgeError]:
+    """Return which shards cannot be written now, as far as that is known: of `doubted` ones, it is asked anew."""
     try:
-        return await producer.unwritable(_batches(parts))
+        return await producer.unwritable(_batches(parts), [shard for shard in parts if shard in doubted])
     except KafkaUnavailable:  # who leads is not known: acknowledgements that do not come will tell
         return {}
 

@@ -300,7 +300,14 @@ def test_a_consumers_tasks_run_methods_of_its_coordinator_and_its_fetcher() -> N
 
 
 def test_bootstrap_keeps_its_connection_in_a_variable_of_the_known_name() -> None:
-    source = inspect.getsource(AIOKafkaClient.bootstrap)
+    bootstrap = inspect.unwrap(AIOKafkaClient.bootstrap)
+    source = inspect.getsource(bootstrap)
     assert "bootstrap_conn = await create_conn(" in source, "calls.call relies on this name"
-    assert AIOKafkaClient.bootstrap.__code__.co_qualname == "AIOKafkaClient.bootstrap"
-    assert "bootstrap_conn" in AIOKafkaClient.bootstrap.__code__.co_varnames
+    assert bootstrap.__code__.co_qualname == "AIOKafkaClient.bootstrap"
+    assert "bootstrap_conn" in bootstrap.__code__.co_varnames
+
+
+def test_bootstrap_gives_each_server_the_time_of_a_request() -> None:
+    source = inspect.getsource(AIOKafkaClient.bootstrap)
+    assert "request_timeout_ms=self._request_timeout_ms" in source, "kafka_clients shortens it meanwhile"
+    assert "raise KafkaConnectionError(f" in source, "kafka_clients asks all servers again then"

@@ -38,6 +38,8 @@ class ClaimedKafka:
     """`logs`: shard -> its records of claims. `committed`: shard -> what was committed, with who did.
 
     `refused`: shard -> what its records are refused with. `silent` are shards whose records are never acknowledged.
+    `refusing`: shards with a partition that accepts nothing, no records and no end of a transaction, though it has a
+    leader: too few replicas are in sync. It is told only of shards that are doubted.
     `not_marked`: ids whose last transaction is decided, and a partition of which has no leader; `aborted`: those of
     which it is decided that it is aborted.
     `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
@@ -57,6 +59,7 @@ class ClaimedKafka:
     committed: dict[int, list[tuple[str, bytes]]] = field(default_factory=lambda: defaultdict(list))
     refused: dict[int, Exception] = field(default_factory=dict)
     silent: set[int] = field(default_factory=set)
+    refusing: set[int] = field(default_factory=set)
     not_marked: set[str] = field(default_factory=set)
     aborted: set[str] = field(default_factory=set)
     leaderless: set[int] = field(default_factory=set)
@@ -264,10 +267,11 @@ class MemoryProducer:
     async def not_marked(self) -> bool:
         return self.name in self.kafka.not_marked
 
-    async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
+    async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
         if self.kafka.before_look is not None:
             await self.kafka.before_look()
-        return {shard: KafkaUnavailable("no leader") for shard in batches if shard in self.kafka.leaderless}
+        unwritable = self.kafka.leaderless | self.kafka.refusing.intersection(doubted)
+        return {shard: KafkaUnavailable("no leader") for shard in batches if shard in unwritable}
 
     async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, asyncio.Future[None]]:
         self.sent, self.acknowledged = batches, 0
@@ -281,7 +285,7 @@ class MemoryProducer:
             await asyncio.Event().wait()
         if shard in self.kafka.refused:
             raise self.kafka.refused[shard]
-        if shard in self.kafka.silent:
+        if shard in self.kafka.silent | self.kafka.refusing:
             await asyncio.Event().wait()
         self.acknowledged += 1
 
@@ -311,7 +315,9 @@ class MemoryProducer:
         return True
 
     async def close(self) -> None:
-        """Nothing is open."""
+        if self.kafka.refusing & self.sent.keys():  # whoever initialises the id has its transaction aborted
+            self.kafka.not_marked.add(self.name)
+            self.kafka.aborted.add(self.name)
 
     def _fenced(self) -> None:
         if self.number != self.kafka.epochs[self.name]:

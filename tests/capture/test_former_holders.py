@@ -171,3 +171,22 @@ def test_a_shard_that_goes_on_claims_nothing_when_another_worker_has_it(when: st
         assert kafka.in_force(SHARD) == [TWO]
 
     play(overtaken())
+
+
+def test_a_shard_that_goes_on_keeps_its_claim_when_it_cannot_be_read_and_leaves_it_at_its_end() -> None:
+    """Without it the shard would ask the group, hear that others have the partition, and leave its chats to nobody."""
+    kafka, owner = ClaimedKafka(group={TWO}), object()
+
+    async def read_in_vain() -> None:
+        one = kafka.worker(ONE)
+        await shared_writer(one, owner).open()
+        for _ in range(2):
+            writer = shared_writer(one, owner)
+            assert await writer.goes_on()
+            await writer.open()
+            await writer.close()  # its records could not be read, or what is decided not be signed
+        assert kafka.in_force(SHARD) == [ONE]
+        await one.release(SHARD, owner)
+        assert kafka.in_force(SHARD) == []
+
+    play(read_in_vain())

@@ -177,8 +177,8 @@ class RecordedProducer:
     async def not_marked(self) -> bool:
         return await self.producer.not_marked()
 
-    async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
-        return await self.producer.unwritable(batches)
+    async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
+        return await self.producer.unwritable(batches, doubted)
 
     async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, Future[None]]:
         await self.writer.hang_if_killed()

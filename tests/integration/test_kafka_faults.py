@@ -34,11 +34,12 @@ from tests.support.processes import wait_for
 from tests.support.secured_broker import USER, SecuredBroker, SecuredCluster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from bridge.sandbox import LocalBroker
 
+KINDS = ("announcements", "events", "sessions", "quarantine", "checkpoints")
 OVER_TLS_TOO = pytest.mark.parametrize("own_broker", ["plain_broker", "secured_broker"], indirect=True)
 
 
@@ -97,17 +98,20 @@ def cluster() -> Iterator[SecuredCluster]:
 
 @pytest.mark.timeout(270)  # what it waits for may take 250 s in all
 @pytest.mark.parametrize(
-    ("replicas", "stuck"), [(1, {2, 5}), (2, {1, 2, 4, 5})], ids=["no leader", "too few replicas in sync"]
+    ("replicas", "stuck", "kinds"),
+    [(1, {2, 5}, KINDS), (2, {1, 2, 4, 5}, KINDS), (2, {1, 2, 4, 5}, ["events"])],
+    ids=["no leader", "too few replicas in sync", "too few replicas of one topic in sync"],
 )
 def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
-    cluster: SecuredCluster, tmp_path: Path, replicas: int, stuck: set[int]
+    cluster: SecuredCluster, tmp_path: Path, replicas: int, stuck: set[int], kinds: Collection[str]
 ) -> None:
     partitions = 6
     environment = environment_on(cluster, tmp_path, kafka__partitions=partitions, **SHORT_KAFKA_TIMEOUTS)
     # All partitions of shard n are on node n % 3 (and on the next one).
     numbers = [node.number for node in cluster.nodes]
-    places = [[numbers[(shard + more) % 3] for more in range(replicas)] for shard in range(partitions)]
-    for kind in ("announcements", "events", "sessions", "quarantine", "checkpoints"):
+    few = [[numbers[(shard + more) % 3] for more in range(replicas)] for shard in range(partitions)]
+    for kind in KINDS:
+        places = few if kind in kinds else [numbers] * partitions
         config = {
             "cleanup.policy": "compact" if kind == "checkpoints" else "delete",
             "min.insync.replicas": str(replicas),

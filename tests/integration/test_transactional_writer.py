@@ -171,7 +171,8 @@ def test_checkpoints_are_read_back_latest_first_written_last_and_tombstones_gone
         topic = settings.topics.checkpoints
         await log.commit(Batch([Outgoing(topic, 1, key, b"1") for key in (b"a", b"b", b"c")]))
         await log.commit(Batch([Outgoing(topic, 1, b"a", b"2"), Outgoing(topic, 1, b"b", None)]))
-        assert await log.checkpoints() == [("a", b"2"), ("c", b"1")]
+        # Kafka answers a commit before it marks it; the second transaction begins at 4, behind the first mark.
+        assert await log.checkpoints(least=5) == [("a", b"2"), ("c", b"1")]
         await log.close()
 
     play(scenario, broker)

@@ -120,11 +120,11 @@ def test_a_topic_of_which_no_broker_tells_is_not_called_missing() -> None:
         producer = KafkaWorkerProducer(settings, questions, f"{settings.group}-worker:one", (settings.topics.events,))
         await producer.open()
         try:
-            found = await producer.unwritable({0: unknown})
+            found = await producer.unwritable({0: unknown}, ())
             assert [type(one) for one in found.values()] == [TopicMissing]
             broker.kill()
             with pytest.raises(KafkaUnavailable) as raised:
-                await producer.unwritable({0: batch})
+                await producer.unwritable({0: batch}, ())
             assert type(raised.value) is KafkaUnavailable
         finally:
             await producer.close()

@@ -14,7 +14,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from aiokafka import TopicPartition
-from aiokafka.admin.config_resource import ConfigResourceType
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     IllegalOperation,
@@ -24,13 +23,13 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
-from aiokafka.protocol.admin import DescribeConfigsRequest
 
 from bridge.adapters.kafka.aiokafka_internals import fail_batches_outside_transaction, producer_error
 from bridge.adapters.kafka.calls import call, time_limit
 from bridge.adapters.kafka.log_ends import answered, high_watermark, know_leaders, stable_end
 from bridge.adapters.kafka.partition_reading import committed_records
 from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
+from bridge.adapters.kafka.replicas_in_sync import numbers_of_topics
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_producer
 from bridge.closings import Closings
@@ -152,17 +151,8 @@ class KafkaTransactionalWriter:
 
     async def _read_topic_limits(self) -> Mapping[str, int]:
         """Return topic -> max.message.bytes now. Raises TopicMismatch when one is too small for anything."""
-        request = DescribeConfigsRequest(
-            [(ConfigResourceType.TOPIC, name, [_MAX_MESSAGE_BYTES]) for name in self._topics]
-        )
         async with self._questions.use() as client:
-            response = await self._call(client.send(client.get_random_node(), request))
-        limits = {
-            name: int(entry[1])
-            for _, _, _, name, entries in response.resources
-            for entry in entries
-            if entry[0] == _MAX_MESSAGE_BYTES
-        }
+            limits = await self._call(numbers_of_topics(client, self._topics, _MAX_MESSAGE_BYTES))
         for name, limit in limits.items():
             if limit < _MIN_TOPIC_LIMIT:
                 # Such a limit does not even admit a GAP record: wait instead of dropping events.

@@ -11,13 +11,14 @@ from aiokafka.errors import IllegalOperation, TopicAuthorizationFailedError
 from bridge.adapters.kafka.aiokafka_internals import producer_epoch
 from bridge.adapters.kafka.calls import call as kafka_call
 from bridge.adapters.kafka.calls import time_limit, unavailable
+from bridge.adapters.kafka.replicas_in_sync import too_few_in_sync
 from bridge.adapters.kafka.stopping import abandon_producer
 from bridge.adapters.kafka.transaction_marks import answered_or, state_of
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter, place_records, topics_of
 from bridge.errors import BridgeError, KafkaUnavailable, TopicMissing, TransactionHeldUp, TransactionNotMarked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from aiokafka import AIOKafkaProducer
     from aiokafka.structs import RecordMetadata
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bridge.capture.worker_ports import ProducerEpoch
 
 _LOOK_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 1.0
 _NO_SHARD: Final = -1
 _LOOKS: Final = 4
 """A quarter of a second apart: the marks of a transaction take milliseconds, unless a partition cannot be written."""
@@ -64,8 +66,11 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         """What the coordinator gave."""
         return producer_epoch(self._opened())
 
-    async def unwritable(self, batches: Mapping[int, Batch]) -> Mapping[int, BridgeError]:
-        """Return the shards of which a partition has no leader, or a topic does not exist, as far as is known."""
+    async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
+        """Return the shards of which a partition has no leader, or a topic does not exist, as far as is known.
+
+        Of `doubted` ones, also those of which Kafka says now that a partition has too few replicas in sync.
+        """
         client = self._opened().client
         found = self._leaderless(batches)
         if found:
@@ -75,17 +80,30 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
                 if not await kafka_call(client.force_metadata_update(), _look_failed):
                     raise KafkaUnavailable("no broker tells who leads the partitions")
             found = self._leaderless(batches)
-        return {shard: self._reason(places[0]) for shard, places in found.items()}
+        reasons = {shard: self._reason(places[0]) for shard, places in found.items()}
+        others = {shard: batches[shard] for shard in doubted if shard not in reasons}
+        return {**reasons, **await self._refused(others)} if others else reasons
+
+    async def _refused(self, batches: Mapping[int, Batch]) -> dict[int, BridgeError]:
+        """Return the shards of which a partition accepts nothing; none if that is not told at once.
+
+        On a connection of its own: on those of the producer, what Kafka has not acknowledged is answered first.
+        """
+        places = _places(batches)
+        try:
+            async with time_limit(_ANSWER_SECONDS, "Kafka did not say who is in sync"), self._questions.use() as client:
+                wanted = {at for found in places.values() for at in found}
+                few = await kafka_call(too_few_in_sync(client, wanted), _look_failed)
+        except KafkaUnavailable:
+            return {}
+        refused = {shard: [few[at] for at in found if at in few] for shard, found in places.items()}
+        return {shard: KafkaUnavailable(sentences[0]) for shard, sentences in refused.items() if sentences}
 
     def _leaderless(self, batches: Mapping[int, Batch]) -> dict[int, list[TopicPartition]]:
         cluster = self._opened().client.cluster
-        places = {
-            shard: sorted({TopicPartition(record.topic, record.partition) for record in batch.records})
-            for shard, batch in batches.items()
-        }
         without = {
             shard: [at for at in found if cluster.leader_for_partition(at) in (None, -1)]
-            for shard, found in places.items()
+            for shard, found in _places(batches).items()
         }
         return {shard: found for shard, found in without.items() if found}
 
@@ -183,6 +201,14 @@ async def _delivered(producer: AIOKafkaProducer, packed: Packed) -> list[RecordM
     """Send record batches; return where each lies once all are acknowledged."""
     sent = [await producer.send_batch(one, topic, partition=partition) for topic, partition, one, _ in packed]
     return await asyncio.gather(*sent)
+
+
+def _places(batches: Mapping[int, Batch]) -> dict[int, list[TopicPartition]]:
+    """Return shard -> the partitions that its batch is written to, in order."""
+    return {
+        shard: sorted({TopicPartition(record.topic, record.partition) for record in batch.records})
+        for shard, batch in batches.items()
+    }
 
 
 def _decided(found: FoundTransaction) -> bool:

@@ -1,0 +1,57 @@
+"""Which partitions refuse whatever is written, although they have a leader: too few of their replicas are in sync.
+
+aiokafka sends what is refused so again and again, and tells nobody. Kafka also refuses the end of a transaction there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import TopicPartition
+from aiokafka.admin.config_resource import ConfigResourceType
+from aiokafka.protocol.admin import DescribeConfigsRequest
+
+from bridge.adapters.kafka.topic_ids import TopicIdsRequest
+from bridge.adapters.kafka.topic_plan import IN_SYNC
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from aiokafka.client import AIOKafkaClient
+
+
+async def too_few_in_sync(client: AIOKafkaClient, places: Collection[TopicPartition]) -> dict[TopicPartition, str]:
+    """Return those of these partitions, each with a sentence. `client` is started.
+
+    Raises the KafkaError of a request, NotImplementedError where the broker does not know it (before Kafka 2.8).
+    """
+    names = sorted({at.topic for at in places})
+    found = _replicas(await client.send(client.get_random_node(), TopicIdsRequest(names)))
+    behind = {at: found[at] for at in places if at in found and found[at][0] < found[at][1]}
+    if not behind:
+        return {}
+    needed = await numbers_of_topics(client, names, IN_SYNC)
+    few: dict[TopicPartition, str] = {}
+    for at, (in_sync, replicas) in behind.items():
+        least = min(needed.get(at.topic, 1), replicas)  # as Kafka does it
+        if in_sync < least:
+            few[at] = f"partition {at.partition} of {at.topic} has {in_sync} replicas in sync, {least} are needed"
+    return few
+
+
+async def numbers_of_topics(client: AIOKafkaClient, names: Iterable[str], setting: str) -> dict[str, int]:
+    """Return topic -> the number that a setting has now, of those of which Kafka tells it. Raises KafkaError."""
+    request = DescribeConfigsRequest([(ConfigResourceType.TOPIC, name, [setting]) for name in names])
+    response = await client.send(client.get_random_node(), request)
+    return {
+        name: int(entry[1]) for _, _, _, name, entries in response.resources for entry in entries if entry[0] == setting
+    }
+
+
+def _replicas(response: Any) -> dict[TopicPartition, tuple[int, int]]:
+    """Return of each partition in an answer how many of its replicas are in sync, and how many there are."""
+    return {
+        TopicPartition(name, partition): (len(in_sync), len(replicas))
+        for _, name, _, _, partitions, *_ in response.topics
+        for _, partition, _, _, replicas, in_sync, *_ in partitions
+    }
