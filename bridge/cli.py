@@ -105,6 +105,7 @@ def _parsed(words: list[str]) -> tuple[Command, argparse.Namespace]:
     parser.add_argument("--version", action="version", version=f"chatbridge {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     module: Command | None = None
+    of_command = parser
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -115,10 +116,13 @@ def _parsed(words: list[str]) -> tuple[Command, argparse.Namespace]:
             except ModuleNotFoundError as error:
                 raise _left_out(name, error) from None
             module.define(sub)
+            of_command = sub
     if not gc.isenabled():  # by __main__: all that exists now lives as long as the process
         gc.freeze()
         gc.enable()
-    args = parser.parse_args(words)
+    args, others = parser.parse_known_args(words)
+    if others:
+        of_command.error(f"unrecognized arguments: {' '.join(others)}")
     if module is None:
         parser.error("a command is needed")
     return module, args

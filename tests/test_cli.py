@@ -213,6 +213,13 @@ def test_schemas_are_printed_whole() -> None:
     assert chatbridge("schemas", "print", "--subject", "unknown").returncode == 2
 
 
+def test_an_unknown_option_is_refused_with_the_usage_of_its_command() -> None:
+    done = chatbridge("verify", "--nosuch")
+    assert done.returncode == 2
+    assert "usage: chatbridge verify" in done.stderr
+    assert "unrecognized arguments: --nosuch" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -251,6 +252,19 @@ def test_a_simulation_whose_announcements_are_all_refused_is_exit_code_1() -> No
     assert (summary["announced"], summary["refused"]) == (0, 2)
     assert done.returncode == 1
     assert "all 2 announcements were refused" in done.stderr
+
+
+def test_a_simulation_whose_announcements_nobody_answers_is_exit_code_1() -> None:
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))  # nobody listens
+        url = f"http://{LOOPBACK}:{taken.getsockname()[1]}"
+        words = ["simulate", "--announce-url", url, "--chats", "2", "--think-scale", "0", "--concurrent-chats", "2"]
+        done = shell("", *words, "--finish", "1")
+    summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert (summary["announced"], summary["refused"], summary["unanswered"]) == (0, 0, 2)
+    assert done.returncode == 1
+    assert "2 announcements were not answered" in done.stderr
+    assert f"{url}/v1/sessions does not answer" in done.stderr
 
 
 def test_every_command_is_looked_at() -> None:

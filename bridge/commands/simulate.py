@@ -131,7 +131,15 @@ def run(args: argparse.Namespace) -> int:
         warn(f"chatbridge: all {summary.refused} announcements were refused")
         warn("  next: check the token, and that --announce-url is that of a bridge")
         return EXIT_RUNTIME
+    if summary.unanswered:
+        warn(f"chatbridge: {summary.unanswered} announcements were not answered")
+        warn(f"  next: see whether {_asked(args)}")
+        return EXIT_OK if summary.announced else EXIT_RUNTIME
     return EXIT_OK
+
+
+def _asked(args: argparse.Namespace) -> str:
+    return "Kafka has the topic, and leaders" if args.kafka is not None else f"a bridge listens at {args.announce_url}"
 
 
 def _kafka_settings(args: argparse.Namespace) -> Config | None:

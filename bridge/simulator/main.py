@@ -103,6 +103,7 @@ class SimulatorSummary:
     events: int
     announced: int
     refused: int
+    unanswered: int
     requests: dict[str, int]
     caused: dict[str, int]
     dropped_connections: dict[str, int]
@@ -267,6 +268,7 @@ async def run_simulator(options: SimulatorOptions, *, stop: asyncio.Event) -> Si
         events=simulation.traffic.events,
         announced=announcer.announced,
         refused=announcer.refused,
+        unanswered=announcer.unanswered,
         requests=dict(simulation.journal.requests),
         caused=dict(simulation.journal.caused),
         dropped_connections=dict(simulation.journal.dropped_connections),

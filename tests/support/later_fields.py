@@ -55,6 +55,8 @@ def _forms(schema: Any, leave_out: int) -> _Forms:
 
 def _filled(node: Any, value: Any, records: dict[str, Any]) -> Any:
     if isinstance(node, list):
+        if isinstance(value, tuple):  # a branch that is told by its name
+            value = value[1]
         return None if value is None else _filled(node[-1], value, records)
     if isinstance(node, str):
         return _filled(records[node], value, records) if node in records else value

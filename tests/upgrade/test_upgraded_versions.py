@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.errors import EXIT_ENVIRONMENT, EnvironmentFault
-from bridge.records.avro import AUDIT_RECORD, ROOTS, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas
+from bridge.records.avro import AUDIT_RECORD, CERTIFICATE, ROOTS, SESSION_RECORD, TRANSCRIPT_EVENT, Schemas
 from bridge.records.writer_schemas import WriterSchemas, released_schemas
 from tests.released.released_folder import SCHEMAS
 from tests.support.later_fields import FIELD, VALUE, payload_with_values, with_values
@@ -141,6 +141,8 @@ def test_each_record_that_the_next_version_writes_has_values_in_its_new_fields(t
     opened = with_values(later.whole(SESSION_RECORD), session)
     assert opened == {**session, FIELD: VALUE}
     assert later.decode(SESSION_RECORD, later.encode(SESSION_RECORD, opened))[FIELD] == VALUE
+    named = {"certificate": (CERTIFICATE, {"verdict": "COMPLETE"})}  # as `session_records.py` tells the branch
+    assert with_values(later.whole(SESSION_RECORD), named)["certificate"] == {"verdict": "COMPLETE", FIELD: VALUE}
     event = today.whole(TRANSCRIPT_EVENT)
     empty = {"string": "", "long": 0, "boolean": False, "bytes": b""}
     record = {

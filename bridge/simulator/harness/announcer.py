@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+_log: Final = logging.getLogger(__name__)
 _FIRST_RETRY_SECONDS: Final = 0.1
 _LAST_RETRY_SECONDS: Final = 5.0
 
@@ -29,6 +31,10 @@ class Announcer(Protocol):
 
     announced: int
     refused: int
+
+    @property
+    def unanswered(self) -> int:
+        """How many are neither accepted nor refused; those that are left at the end are dropped."""
 
     async def __aenter__(self) -> Self:
         """Connect."""
@@ -47,6 +53,7 @@ class NoAnnouncer:
 
     announced = 0
     refused = 0
+    unanswered = 0
 
     async def __aenter__(self) -> Self:
         """Nothing to connect to."""
@@ -59,7 +66,21 @@ class NoAnnouncer:
         """Ignore it."""
 
 
-class HttpAnnouncer:
+class _Counts:
+    """How many announcements there are, and what became of them."""
+
+    def __init__(self) -> None:
+        self.announced = 0
+        self.refused = 0
+        self._queued = 0
+
+    @property
+    def unanswered(self) -> int:
+        """How many are neither accepted nor refused."""
+        return self._queued - self.announced - self.refused
+
+
+class HttpAnnouncer(_Counts):
     """POSTs to `<bridge-url>/v1/sessions`, at most `concurrency` at a time, and retries until it is accepted.
 
     A refusal that a retry cannot change (4xx except 408 and 429) is counted in `refused` and not retried.
@@ -69,8 +90,8 @@ class HttpAnnouncer:
         self, bridge_url: str, *, concurrency: int = 16, token: str | None = None, flush_timeout: float = 10.0
     ) -> None:
         """`token` is sent as a bearer token. On exit, what is not accepted in `flush_timeout` seconds is dropped."""
-        self.announced = 0
-        self.refused = 0
+        super().__init__()
+        self._told = False
         self._url = bridge_url.rstrip("/") + "/v1/sessions"
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._concurrency = concurrency
@@ -98,6 +119,7 @@ class HttpAnnouncer:
 
     def announce(self, announcement: Announcement) -> None:
         """Queue one."""
+        self._queued += 1
         self._queue.put_nowait(encode(announcement))
 
     async def _work(self, client: aiohttp.ClientSession) -> None:
@@ -111,7 +133,7 @@ class HttpAnnouncer:
     async def _post(self, client: aiohttp.ClientSession, body: bytes) -> None:
         backoff = _backoff()
         while True:
-            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            try:
                 async with client.post(self._url, data=body) as answer:
                     if answer.status < 300:  # noqa: PLR2004 - success is 2xx
                         self.announced += 1
@@ -119,13 +141,18 @@ class HttpAnnouncer:
                     if 400 <= answer.status < 500 and answer.status not in {408, 429}:  # noqa: PLR2004
                         self.refused += 1
                         return
+            except (aiohttp.ClientError, TimeoutError) as error:
+                if not self._told:
+                    self._told = True
+                    _log.warning("%s does not answer: %s; announcements are sent again", self._url, error)
             await asyncio.sleep(backoff.next())
 
 
-class KafkaAnnouncer:
+class KafkaAnnouncer(_Counts):
     """Writes to the announcements topic: key = sessionId, the client's own murmur2 partitioner, acks=all.
 
-    Records that fail are sent again; the bridge follows a chat that was announced twice only once.
+    Records that fail are sent again, also those that Kafka refuses; the bridge follows a chat that was announced twice
+    only once.
     """
 
     def __init__(
@@ -137,8 +164,7 @@ class KafkaAnnouncer:
         flush_timeout: float = 10.0,
     ) -> None:
         """`options` are passed to the Kafka client (SASL, TLS). `flush_timeout` as in `HttpAnnouncer`."""
-        self.announced = 0
-        self.refused = 0  # what Kafka refuses is sent again
+        super().__init__()
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
         self._options = options
@@ -174,6 +200,7 @@ class KafkaAnnouncer:
 
     def announce(self, announcement: Announcement) -> None:
         """Queue one."""
+        self._queued += 1
         self._queue.put_nowait((announcement.session_id.encode(), encode(announcement)))
 
     async def _work(self, producer: AIOKafkaProducer) -> None:
