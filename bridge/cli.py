@@ -24,6 +24,8 @@ from bridge.starting import INTERRUPTED, ended_by_ctrl_c
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from _typeshed import ReadableBuffer
+
 COMMANDS: Final = {
     "run": "capture chats to Kafka until stopped",
     "demo": "run Kafka, a simulated Chat Server and the bridge on this machine",
@@ -148,10 +150,9 @@ def _guarded(module: Command, args: argparse.Namespace) -> int:
         _discard_output()  # the reader (head, less) has closed the pipe
         return EXIT_SIGNAL_BASE + signal.SIGPIPE
     except OSError as error:
+        _discard_output()
         told = error.strerror or type(error).__name__
-        if error.filename is not None:
-            return _report(EnvironmentFault(f"{error.filename} cannot be used: {told}"))
-        return _report(EnvironmentFault(f"standard output cannot be written: {told}" if _discard_output() else told))
+        return _report(EnvironmentFault(told if error.filename is None else f"{error.filename} cannot be used: {told}"))
     else:
         return code
 
@@ -159,7 +160,7 @@ def _guarded(module: Command, args: argparse.Namespace) -> int:
 def _open_standard_streams() -> None:
     """Replace streams that are closed (`<&-`, `>&-`) by the null device: their numbers would go to other files.
 
-    Standard output takes all text.
+    Standard output takes all text, and is buffered also with PYTHONUNBUFFERED: `say` flushes.
     """
     for number in range(3):
         try:
@@ -169,20 +170,32 @@ def _open_standard_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
+        former = sys.stdout
+        binary = io.BufferedWriter(_StandardOutput(former.fileno(), "w", closefd=False))
+        sys.stdout = io.TextIOWrapper(binary, former.encoding, former.errors, line_buffering=former.line_buffering)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # the locale does not have every character, nor name of a file
+        # The locale does not have every character, nor name of a file.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _discard_output() -> bool:
-    """Drop what standard output cannot take, and tell if there was any: Python would fail again when it ends."""
+class _StandardOutput(io.FileIO):
+    """Its errors name it, as those of other files do."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = "standard output"
+            raise
+
+
+def _discard_output() -> None:
+    """Drop what standard output cannot take: Python would fail again when it ends."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
 
 
 def _report(error: BridgeError) -> int:

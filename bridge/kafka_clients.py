@@ -10,7 +10,8 @@ nothing else may import them from aiokafka (tests/architecture/test_imported_cli
 **A bootstrap server that says nothing is passed over within seconds.** Each client begins with one that it draws, and
 would wait for it as long as for any request: with one machine of three gone, every third start took half a minute, and
 a worker that opens its producer holds up all its shards meanwhile. Only if nobody answers so soon, as over a very slow
-network, all are asked again, with the time that a request has.
+network, all are asked again, with the time that a request has, as far as whoever waits has so much: questions have ten
+seconds, so that two servers that take more than four seconds each are not waited for.
 """
 
 from __future__ import annotations

@@ -177,10 +177,15 @@ def test_announcing_from_a_closed_standard_input_announces_nothing() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [["config"], ["convert", "tests/samples/silent-monitor-files.xml"]])
-def test_an_output_that_takes_nothing_is_named_in_one_line(words: list[str]) -> None:
-    done = shell("> /dev/full", *words)
-    told = "chatbridge: standard output cannot be written: No space left on device\n"
+@pytest.mark.parametrize("environment", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "as in the image"])
+@pytest.mark.parametrize("words", [["config"], ["convert", SAMPLE], ["redact", "LARGE"]], ids=lambda words: words[0])
+def test_an_output_that_takes_nothing_is_named_in_one_line(
+    tmp_path: Path, words: list[str], environment: dict[str, str]
+) -> None:
+    large = tmp_path / "large.txt"
+    large.write_text("a word\n" * 50_000, "ascii")  # more than is kept in a buffer
+    done = shell("> /dev/full", *(str(large) if word == "LARGE" else word for word in words), environment=environment)
+    told = "chatbridge: standard output cannot be used: No space left on device\n"
     assert (done.returncode, done.stderr) == (3, told)
 
 

@@ -65,9 +65,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the rights."""
     config = settings.config_of(args)
     client = config.kafka.client
-    principal = args.principal or (principal_of(client) if client.get("sasl_plain_username") else _DEFAULT_PRINCIPAL)
+    own = principal_of(client) if client.get("sasl_plain_username") else _DEFAULT_PRINCIPAL
+    principal = own if args.principal is None else args.principal
     if ":" not in principal:
-        raise UsageError(f"acls: --principal {principal}: expected User:NAME")
+        raise UsageError(f"acls: --principal {principal!r}: expected User:NAME")
     commands = COMMANDS_WITH_RIGHTS if args.command == _EVERY else (args.command,)
     for command in commands:
         needed = _needed(config, command, all_outputs=args.output is None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +17,6 @@ from bridge.errors import EXIT_OK, EXIT_RUNTIME
 from bridge.records.audit_chain import ERASED, NOT_YET_GONE, REFUSED_HELD, REFUSED_OPEN
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from bridge.commands.erasing_chats import ErasedChat
@@ -69,10 +70,10 @@ def define_wait(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not seconds >= 0:  # nan is not, either: it would never be over
-        raise ValueError
-    return seconds
+    with contextlib.suppress(ValueError):
+        if (seconds := float(text)) >= 0:  # nan is not: it would never be over
+            return seconds
+    raise argparse.ArgumentTypeError(f"expected a number of seconds, found {text!r}")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -46,7 +46,9 @@ _KEY_LIST_MARK = "— "
 
 def define(parser: argparse.ArgumentParser) -> None:
     """Add arguments and help."""
-    parser.add_argument("session", nargs="?", metavar="SESSION", help="prove the certificates of this chat")
+    parser.add_argument(
+        "session", nargs="?", metavar="SESSION", type=settings.chat_id, help="prove the certificates of this chat"
+    )
     parser.add_argument(
         "--records",
         metavar="PATH",

@@ -58,7 +58,7 @@ prints a table without any text: place, field, rule, number of values or matches
 Without --dry-run the redacted texts are written: those of a text file or of JSON in the form they came in, a
 stored transcript as records, as `chatbridge convert` writes them. A text file counts as one message. In JSON the maps
 userData, eventAttributes and unknownAttributes are those of an event, to which rules with an attribute apply. A file
-that holds JSON and is no JSON as a whole, such as one that was cut off, is refused. Exit code 1 when one was.""",
+that begins as JSON, or has a line of JSON, and is none as a whole is refused. Exit code 1 when one was.""",
     )
 
 

@@ -31,8 +31,8 @@ def define(parser: argparse.ArgumentParser, examples: str) -> None:
 
 
 def chat_id(text: str) -> str:
-    """Return the value of `--chat`. Raises ArgumentTypeError for an empty one, as of a variable that is not set."""
-    if not text:
+    """Return the id of a chat. Raises ArgumentTypeError for none, as of a variable that is not set, or no text."""
+    if not text or not text.isprintable():
         raise argparse.ArgumentTypeError("expected the id of a chat")
     return text
 

@@ -46,22 +46,32 @@ def chatbridge(
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
+@pytest.mark.parametrize("chat", ["", os.fsdecode(LATIN)], ids=["empty", "no text"])
 @pytest.mark.parametrize(
     "words",
     [
-        ["tail"],
-        ["export", "folder"],
-        ["verify"],
-        ["unseal", "--reason", "a test"],
-        ["reconcile", "chat.xml"],
+        ["tail", "--chat"],
+        ["export", "folder", "--chat"],
+        ["verify", "--chat"],
+        ["unseal", "--reason", "a test", "--chat"],
+        ["reconcile", "chat.xml", "--chat"],
+        ["proof"],
     ],
     ids=lambda words: words[0],
 )
-def test_no_chat_is_not_every_chat(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_chat_is_not_every_chat(words: list[str], chat: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main([*words, "--chat", "", *NOWHERE])
+        main([*words, chat, *NOWHERE])
     assert ended.value.code == EXIT_CONFIGURATION
-    assert "--chat: expected the id of a chat" in capsys.readouterr().err
+    assert f"{'SESSION' if words == ['proof'] else '--chat'}: expected the id of a chat" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("principal", ["", "bridge"])
+def test_rights_are_printed_for_nobody_else_than_who_was_named(
+    principal: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["acls", "--principal", principal]) == EXIT_CONFIGURATION
+    assert capsys.readouterr() == ("", f"chatbridge: acls: --principal {principal!r}: expected User:NAME\n")
 
 
 @pytest.mark.parametrize(
@@ -157,4 +167,4 @@ def test_a_time_to_wait_that_is_none_is_refused(seconds: str, capsys: pytest.Cap
     with pytest.raises(SystemExit) as ended:
         main(["erase", "s1", "--reason", "a test", "--wait-seconds", seconds, *NOWHERE])
     assert ended.value.code == EXIT_CONFIGURATION
-    assert "--wait-seconds" in capsys.readouterr().err
+    assert f"--wait-seconds: expected a number of seconds, found {seconds!r}" in capsys.readouterr().err
