@@ -11,6 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResourceType
 from aiokafka.protocol.admin import DescribeConfigsRequest
 
+from bridge.adapters.kafka.calls import call
 from bridge.adapters.kafka.topic_ids import TopicIdsRequest
 from bridge.adapters.kafka.topic_plan import IN_SYNC
 
@@ -19,18 +20,22 @@ if TYPE_CHECKING:
 
     from aiokafka.client import AIOKafkaClient
 
+    from bridge.adapters.kafka.calls import Translate
 
-async def too_few_in_sync(client: AIOKafkaClient, places: Collection[TopicPartition]) -> dict[TopicPartition, str]:
+
+async def too_few_in_sync(
+    client: AIOKafkaClient, places: Collection[TopicPartition], failed: Translate
+) -> dict[TopicPartition, str]:
     """Return those of these partitions, each with a sentence. `client` is started.
 
-    Raises the KafkaError of a request, NotImplementedError where the broker does not know it (before Kafka 2.8).
+    Raises what `failed` raises, also for NotImplementedError: a broker before 2.8 does not know the request.
     """
     names = sorted({at.topic for at in places})
-    found = _replicas(await client.send(client.get_random_node(), TopicIdsRequest(names)))
+    found = _replicas(await call(client.send(client.get_random_node(), TopicIdsRequest(names)), failed))
     behind = {at: found[at] for at in places if at in found and found[at][0] < found[at][1]}
     if not behind:
         return {}
-    needed = await numbers_of_topics(client, names, IN_SYNC)
+    needed = await numbers_of_topics(client, names, IN_SYNC, failed)
     few: dict[TopicPartition, str] = {}
     for at, (in_sync, replicas) in behind.items():
         least = min(needed.get(at.topic, 1), replicas)  # as Kafka does it
@@ -39,10 +44,12 @@ async def too_few_in_sync(client: AIOKafkaClient, places: Collection[TopicPartit
     return few
 
 
-async def numbers_of_topics(client: AIOKafkaClient, names: Iterable[str], setting: str) -> dict[str, int]:
-    """Return topic -> the number that a setting has now, of those of which Kafka tells it. Raises KafkaError."""
+async def numbers_of_topics(
+    client: AIOKafkaClient, names: Iterable[str], setting: str, failed: Translate
+) -> dict[str, int]:
+    """Return topic -> the number that a setting has now, of those of which Kafka tells it. Raises as `failed` does."""
     request = DescribeConfigsRequest([(ConfigResourceType.TOPIC, name, [setting]) for name in names])
-    response = await client.send(client.get_random_node(), request)
+    response = await call(client.send(client.get_random_node(), request), failed)
     return {
         name: int(entry[1]) for _, _, _, name, entries in response.resources for entry in entries if entry[0] == setting
     }

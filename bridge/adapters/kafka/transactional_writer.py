@@ -152,7 +152,7 @@ class KafkaTransactionalWriter:
     async def _read_topic_limits(self) -> Mapping[str, int]:
         """Return topic -> max.message.bytes now. Raises TopicMismatch when one is too small for anything."""
         async with self._questions.use() as client:
-            limits = await self._call(numbers_of_topics(client, self._topics, _MAX_MESSAGE_BYTES))
+            limits = await numbers_of_topics(client, self._topics, _MAX_MESSAGE_BYTES, self._translate)
         for name, limit in limits.items():
             if limit < _MIN_TOPIC_LIMIT:
                 # Such a limit does not even admit a GAP record: wait instead of dropping events.

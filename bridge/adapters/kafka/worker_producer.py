@@ -93,7 +93,7 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         try:
             async with time_limit(_ANSWER_SECONDS, "Kafka did not say who is in sync"), self._questions.use() as client:
                 wanted = {at for found in places.values() for at in found}
-                few = await kafka_call(too_few_in_sync(client, wanted), _look_failed)
+                few = await too_few_in_sync(client, wanted, _look_failed)
         except KafkaUnavailable:
             return {}
         refused = {shard: [few[at] for at in found if at in few] for shard, found in places.items()}
