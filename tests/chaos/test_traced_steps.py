@@ -222,9 +222,9 @@ def leaves_what_it_has_claimed_under_another_id(pair: TracedPair) -> None:
     pair.start(2)
     pair.settled()
     before = pair.claims(1)
+    pair.order(1, "claim", ALWAYS_LATE)
     pair.workers[2].kill()
     pair.claims_more(1, before, 2)
-    pair.order(1, "claim", ALWAYS_LATE)
     pair.order(1, "initialise", NOT_MARKED)
     pair.order(1, COMMIT_OF_ONE, LOSE)
     pair.claims_more(1, before, 2 + 1 + 2 + 1)  # those, one that is renewed, and those again with the one in doubt
