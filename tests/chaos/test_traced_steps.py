@@ -206,14 +206,17 @@ def goes_on_under_another_id(pair: TracedPair) -> None:
 
 
 def stops_before_it_renews(pair: TracedPair) -> None:
-    """Let a worker stop before it goes on under another id, until its shards are another one's."""
+    """Let a worker stop before it goes on under another id, until its shards are another one's, which stands still."""
     pair.start(2)
     pair.settled()
     pair.order(1, "initialise", NOT_MARKED, STOP)
     pair.order(1, COMMIT_OF_ONE, LOSE)
     pair.stopped(1)
     pair.commits(2)
+    pair.send(2, signal.SIGSTOP)
     pair.send(1, signal.SIGCONT)
+    pair.commits(1)
+    pair.send(2, signal.SIGCONT)
     pair.settled()
 
 
