@@ -149,17 +149,23 @@ def stops_before(what: str) -> Callable[[TracedPair], None]:
     return scene
 
 
+def goes_on_alone(pair: TracedPair, number: int) -> None:
+    """Let a worker that stops go on when the other one has its shards, and stands still until it has them back."""
+    other = 3 - number
+    pair.stopped(number)
+    pair.commits(other)
+    pair.send(other, signal.SIGSTOP)
+    pair.send(number, signal.SIGCONT)
+    pair.commits(number)
+    pair.send(other, signal.SIGCONT)
+    pair.settled()
+
+
 def claims_late_from_one_that_stands_still(pair: TracedPair) -> None:
     """Let a worker write its claims after another one has claimed those shards, which does not leave them in order."""
     pair.order(2, "claim", STOP)
     pair.start(2)
-    pair.stopped(2)
-    pair.commits(1)
-    pair.send(1, signal.SIGSTOP)
-    pair.send(2, signal.SIGCONT)
-    pair.commits(2)
-    pair.send(1, signal.SIGCONT)
-    pair.settled()
+    goes_on_alone(pair, 2)
 
 
 def loses_an_answer(pair: TracedPair) -> None:
@@ -211,13 +217,7 @@ def stops_before_it_renews(pair: TracedPair) -> None:
     pair.settled()
     pair.order(1, "initialise", NOT_MARKED, STOP)
     pair.order(1, COMMIT_OF_ONE, LOSE)
-    pair.stopped(1)
-    pair.commits(2)
-    pair.send(2, signal.SIGSTOP)
-    pair.send(1, signal.SIGCONT)
-    pair.commits(1)
-    pair.send(2, signal.SIGCONT)
-    pair.settled()
+    goes_on_alone(pair, 1)
 
 
 def leaves_what_it_has_claimed_under_another_id(pair: TracedPair) -> None:
