@@ -205,7 +205,8 @@ class WorkerTransactions:
         """Write batches in one transaction, without those of shards that fail; each shard is told."""
         while parts := self._still_held(parts):
             producer = await self._ids.ready()
-            unwritable = await _unwritable(producer, parts, self._ids.failing)
+            # A shard that fails may not be the only one: each that is refused within a transaction uses up an id.
+            unwritable = await _unwritable(producer, parts, parts if self._ids.failing else ())
             # Meanwhile a shard may have been left, or taken again: nothing is waited for between this and `_under_way`.
             parts = self._still_held(parts)
             for shard in unwritable.keys() & parts.keys():
@@ -336,7 +337,7 @@ async def _unwritable(
 ) -> Mapping[int, BridgeError]:
     """Return which shards cannot be written now, as far as that is known: of `doubted` ones, it is asked anew."""
     try:
-        return await producer.unwritable(_batches(parts), [shard for shard in parts if shard in doubted])
+        return await producer.unwritable(_batches(parts), doubted)
     except KafkaUnavailable:  # who leads is not known: acknowledgements that do not come will tell
         return {}
 

@@ -58,3 +58,22 @@ def test_a_shard_that_is_refused_again_and_again_uses_up_one_id_of_its_worker() 
     assert kafka.committed[REFUSED] == [(f"{ONE}:2", b"a")]
     assert sum(REFUSED in shards for shards in kafka.transactions) == 2
     assert kafka.not_marked == {ONE}
+
+
+def test_shards_that_are_refused_one_after_the_other_use_up_one_id_together() -> None:
+    others = range(OTHER + 1, OTHER + 1 + TIMES)
+    kafka = ClaimedKafka(refusing=set(others))
+
+    async def one_by_one() -> None:
+        worker = kafka.worker(ONE)
+        [held] = await taken(worker, OTHER)
+        for shard in others:
+            [refused] = await taken(worker, shard)
+            with pytest.raises(KafkaUnavailable):
+                await worker.commit(refused, batch(shard, "refused"))
+            await worker.commit(held, batch(OTHER, str(shard)))
+        await worker.close()
+
+    play(one_by_one())
+    assert [key for _, key in kafka.committed[OTHER]] == [b"%d" % shard for shard in others]
+    assert kafka.not_marked == {ONE}
