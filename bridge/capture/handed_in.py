@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bridge.capture.ports import Batch
     from bridge.capture.shard_claims import HeldShard
 
@@ -28,3 +30,8 @@ class HandedIn:
         """Tell the shard that it is durable."""
         if not self.done.done():
             self.done.set_result(None)
+
+
+def batches_of(parts: Mapping[int, HandedIn]) -> dict[int, Batch]:
+    """Return the batch of each shard."""
+    return {shard: part.batch for shard, part in parts.items()}

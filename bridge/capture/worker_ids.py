@@ -4,6 +4,9 @@ Kafka begins no transaction of an id before the last one is marked on all its pa
 cannot be marked. Then the worker goes on under its next id, and renews its claims to shards that can be written. It
 fences its former id as it would fence another worker. A shard is read again if its claim cannot be renewed, or a commit
 under the former id may be on its way to it.
+
+So each transaction that cannot be marked uses up an id, until it is marked. The last one is kept from shards that could
+not be written the last time: else one of them, tried again and again, would end up stopping all.
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from bridge.capture.shard_claims import HeldShard, ShardClaims
     from bridge.capture.worker_ports import WorkerProducer
 
+_KEPT: Final = (
+    "Kafka has not marked the ends of earlier transactions yet, and the worker's last transactional id is kept for "
+    "shards that can be written"
+)
 _RENEWAL_SECONDS: Final = 3.0
 """For a claim under another id; a shard that takes longer is taken again from the beginning."""
 
@@ -50,6 +57,7 @@ class WorkerIds:
         self._producer: WorkerProducer | None = None
         self._opening: asyncio.Task[WorkerProducer] | None = None
         self._renewals: dict[int, asyncio.Task[None]] = {}
+        self._held_up: set[str] = set()
         self._closings = Closings("release the worker's producer")
         self.in_doubt: frozenset[int] = frozenset()
         self.left_open: frozenset[int] = frozenset()
@@ -66,6 +74,31 @@ class WorkerIds:
             self._opening = asyncio.create_task(self._open(), name="commit with a new producer")
             self._opening.add_done_callback(self._ended_opening)
         return await asyncio.shield(self._opening)
+
+    async def last_not_marked(self, producer: WorkerProducer) -> bool:
+        """Return whether it is known that the last transaction of the producer's id is not marked."""
+        return await producer.marked(self._ids[0]) is False
+
+    def kept_from_failing(self) -> dict[int, BridgeError]:
+        """Return the shards that may not be in a transaction now, with the reason: those that fail, if one id is left.
+
+        Without that, one that is tried again and again would stop all in the end.
+        """
+        if not self._one_left:
+            return {}
+        return {shard: KafkaUnavailable(_KEPT) for shard in self.failing}
+
+    async def look_for_others(self) -> None:
+        """If one id is left, find out which others can be used again. Raises as `ready`."""
+        if self._one_left:
+            producer = await self.ready()
+            for held_up in sorted(self._held_up):
+                if await producer.marked(held_up):
+                    self._held_up.discard(held_up)
+
+    @property
+    def _one_left(self) -> bool:
+        return 0 < len(self._ids) - 1 <= len(self._held_up)
 
     def drop(self, producer: WorkerProducer, left_open: Iterable[int] = ()) -> None:
         """Drop a producer that failed. It closes in the background, and begins no transaction any more.
@@ -112,10 +145,15 @@ class WorkerIds:
 
     async def _open(self) -> WorkerProducer:
         for _ in range(len(self._ids)):
-            with contextlib.suppress(TransactionNotMarked):
-                self._producer = await self._opened(self._ids[0])
+            own = self._ids[0]
+            try:
+                self._producer = await self._opened(own)
+            except TransactionNotMarked:
+                self._held_up.add(own)
+                self._ids.rotate(-1)
+            else:
+                self._held_up.discard(own)
                 return self._producer
-            self._ids.rotate(-1)
         raise TransactionNotMarked("Kafka cannot mark the ends of this worker's transactions")
 
     async def _opened(self, transactional_id: str) -> WorkerProducer:

@@ -34,8 +34,11 @@ class WorkerProducer(Protocol):
         partition of it cannot be marked: until it is, nobody can use the id.
         """
 
-    async def not_marked(self) -> bool:
-        """Return whether the last transaction is decided, and not marked on all its partitions, so far as is known."""
+    async def marked(self, transactional_id: str) -> bool | None:
+        """Return whether nothing that is decided of the last transaction of an id remains to be marked on a partition.
+
+        None: Kafka does not tell.
+        """
 
     async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
         """Return which shards cannot be written now, with the reason: a partition has no leader.

@@ -25,7 +25,8 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 from bridge.capture.blame import error_of, failed_parts, late_parts
-from bridge.capture.handed_in import HandedIn
+from bridge.capture.doubts import Doubts
+from bridge.capture.handed_in import HandedIn, batches_of
 from bridge.capture.worker_facts import TransactionRepeated, WorkerFenced
 from bridge.capture.worker_ids import WorkerIds
 from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
@@ -72,6 +73,7 @@ class WorkerTransactions:
         self._rested = asyncio.Event()
         self._rested.set()
         self._coming = 0
+        self._doubts = Doubts()
         self._task: asyncio.Task[None] | None = None
 
     # --- taking and leaving --------------------------------------------------------------------------------------
@@ -115,6 +117,8 @@ class WorkerTransactions:
         """Leave a shard whose object has ended after a failure, or while taking it. Raises KafkaUnavailable."""
         await self._ids.renewed(partition)
         held = self._claims.held(partition)
+        if held is None or held.owner is owner:
+            self._ids.failing.discard(partition)
         if held is not None and held.owner is owner:
             await self.leave(held)
         for begun in self._claims.begun(partition, owner):
@@ -150,6 +154,8 @@ class WorkerTransactions:
         Raises KafkaUnavailable, ShardFenced.
         """
         self._claims.still(held)
+        if held.partition in self._ids.failing:
+            await self._ids.look_for_others()
         part = HandedIn(held, batch)
         self._hand_in(part)
         try:
@@ -205,13 +211,14 @@ class WorkerTransactions:
         """Write batches in one transaction, without those of shards that fail; each shard is told."""
         while parts := self._still_held(parts):
             producer = await self._ids.ready()
-            # A shard that fails may not be the only one: each that is refused within a transaction uses up an id.
-            unwritable = await _unwritable(producer, parts, parts if self._ids.failing else ())
+            doubted = self._doubts.about(parts, self._ids.failing, self._clock.monotonic())
+            unwritable = await _unwritable(producer, parts, doubted)
             # Meanwhile a shard may have been left, or taken again: nothing is waited for between this and `_under_way`.
             parts = self._still_held(parts)
-            for shard in unwritable.keys() & parts.keys():
-                self._ids.failing.add(shard)
-                parts.pop(shard).fail(unwritable[shard])
+            self._ids.failing |= unwritable.keys() & parts.keys()
+            for shard, error in {**self._ids.kept_from_failing(), **unwritable}.items():
+                if shard in parts:
+                    parts.pop(shard).fail(error)
             if not parts:
                 return
             self._under_way = frozenset(parts)
@@ -254,7 +261,7 @@ class WorkerTransactions:
     async def _sent(self, producer: WorkerProducer, parts: Mapping[int, HandedIn]) -> Mapping[int, Exception] | None:
         """Send all batches and wait for their acknowledgements; return which shards fail, None: the end may come."""
         try:
-            waits = await producer.send(_batches(parts))
+            waits = await producer.send(batches_of(parts))
         except BridgeError as error:
             return self._failed(dict.fromkeys(parts, error))
         began = self._clock.monotonic()
@@ -272,7 +279,7 @@ class WorkerTransactions:
                 if seconds >= _LOOK_AFTER:
                     if unwritable := await _unwritable(producer, {shard: parts[shard] for shard in late}, late):
                         return unwritable
-                    if len(late) == len(waits) and await producer.not_marked():  # the transaction before this one
+                    if len(late) == len(waits) and await self._ids.last_not_marked(producer):
                         return {}
                 if failed := late_parts(late, seconds, others=others, most=self._most_seconds):
                     return failed
@@ -337,10 +344,6 @@ async def _unwritable(
 ) -> Mapping[int, BridgeError]:
     """Return which shards cannot be written now, as far as that is known: of `doubted` ones, it is asked anew."""
     try:
-        return await producer.unwritable(_batches(parts), doubted)
+        return await producer.unwritable(batches_of(parts), doubted)
     except KafkaUnavailable:  # who leads is not known: acknowledgements that do not come will tell
         return {}
-
-
-def _batches(parts: Mapping[int, HandedIn]) -> dict[int, Batch]:
-    return {shard: part.batch for shard, part in parts.items()}

@@ -258,8 +258,7 @@ def test_the_same_holds_for_consumer_topics_and_readers(error: Exception, monkey
 
 def test_a_defect_in_evaluating_a_response_is_not_taken_for_kafkas(monkeypatch: pytest.MonkeyPatch) -> None:
     class AnsweringClient:
-        def get_random_node(self) -> int:
-            return 0
+        cluster = SimpleNamespace(brokers=lambda: [SimpleNamespace(nodeId=0)])
 
         async def send(self, *_: object) -> object:
             return SimpleNamespace(topics=[()])

@@ -39,7 +39,8 @@ class ClaimedKafka:
 
     `refused`: shard -> what its records are refused with. `silent` are shards whose records are never acknowledged.
     `refusing`: shards with a partition that accepts nothing, no records and no end of a transaction, though it has a
-    leader: too few replicas are in sync. It is told only of shards that are doubted.
+    leader: too few replicas are in sync. It is told only of shards that are doubted. `stuck`: nobody is told of those.
+    `state_untold`: what has become of transactions is not told. `doubted`: about which shards it was asked.
     `not_marked`: ids whose last transaction is decided, and a partition of which has no leader; `aborted`: those of
     which it is decided that it is aborted.
     `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
@@ -60,6 +61,9 @@ class ClaimedKafka:
     refused: dict[int, Exception] = field(default_factory=dict)
     silent: set[int] = field(default_factory=set)
     refusing: set[int] = field(default_factory=set)
+    stuck: set[int] = field(default_factory=set)
+    state_untold: bool = False
+    doubted: list[int] = field(default_factory=list)
     not_marked: set[str] = field(default_factory=set)
     aborted: set[str] = field(default_factory=set)
     leaderless: set[int] = field(default_factory=set)
@@ -264,12 +268,13 @@ class MemoryProducer:
     def epoch(self) -> ProducerEpoch:
         return 0, self.number
 
-    async def not_marked(self) -> bool:
-        return self.name in self.kafka.not_marked
+    async def marked(self, transactional_id: str) -> bool | None:
+        return None if self.kafka.state_untold else transactional_id not in self.kafka.not_marked
 
     async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
         if self.kafka.before_look is not None:
             await self.kafka.before_look()
+        self.kafka.doubted += doubted
         unwritable = self.kafka.leaderless | self.kafka.refusing.intersection(doubted)
         return {shard: KafkaUnavailable("no leader") for shard in batches if shard in unwritable}
 
@@ -285,7 +290,7 @@ class MemoryProducer:
             await asyncio.Event().wait()
         if shard in self.kafka.refused:
             raise self.kafka.refused[shard]
-        if shard in self.kafka.silent | self.kafka.refusing:
+        if shard in self.kafka.silent | self.kafka.refusing | self.kafka.stuck:
             await asyncio.Event().wait()
         self.acknowledged += 1
 
@@ -315,7 +320,9 @@ class MemoryProducer:
         return True
 
     async def close(self) -> None:
-        if self.kafka.refusing & self.sent.keys():  # whoever initialises the id has its transaction aborted
+        if (
+            self.kafka.refusing | self.kafka.stuck
+        ) & self.sent.keys():  # whoever initialises the id has its transaction aborted
             self.kafka.not_marked.add(self.name)
             self.kafka.aborted.add(self.name)
 

@@ -1,4 +1,4 @@
-"""A shard of which a partition accepts nothing, although it has a leader: the others go on, however often it tries."""
+"""A shard of which a partition accepts or acknowledges nothing, although it has a leader: the others go on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.capture import blame, shard_claims, worker_transactions
+from bridge.capture.doubts import Doubts
 from bridge.errors import KafkaUnavailable
 from tests.capture.claimed_kafka import ClaimedKafka, batch, play, taken
 
@@ -77,3 +78,71 @@ def test_shards_that_are_refused_one_after_the_other_use_up_one_id_together() ->
     play(one_by_one())
     assert [key for _, key in kafka.committed[OTHER]] == [b"%d" % shard for shard in others]
     assert kafka.not_marked == {ONE}
+
+
+def test_the_last_id_is_kept_from_a_shard_that_is_never_acknowledged_until_another_one_is_free() -> None:
+    """Of a disk that stands still, Kafka tells nothing before: each try of the shard holds up an id."""
+    kafka = ClaimedKafka(stuck={REFUSED})
+    others: list[bytes] = []
+
+    async def both() -> None:
+        worker, owner = kafka.worker(ONE), object()
+        [held] = await taken(worker, OTHER)
+
+        async def goes_on() -> None:
+            others.append(b"%d" % len(others))
+            await worker.commit(held, batch(OTHER, others[-1].decode()))
+
+        async def is_refused() -> None:
+            stuck = await worker.take(REFUSED, owner)
+            trying = asyncio.create_task(worker.commit(stuck, batch(REFUSED, "a")))
+            while not trying.done():
+                await goes_on()
+            with pytest.raises(KafkaUnavailable):
+                await trying
+
+        for _ in range(TIMES):
+            await is_refused()
+        assert kafka.not_marked == {ONE, f"{ONE}:2"}
+        kafka.stuck.clear()
+        kafka.state_untold = True
+        await is_refused()
+        kafka.state_untold = False
+        await is_refused()  # the ends are not marked yet
+        kafka.not_marked.clear()
+        await worker.commit(await worker.take(REFUSED, owner), batch(REFUSED, "a"))
+        await goes_on()
+        await worker.close()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(blame, "PATIENCE", 0.05)
+        play(both())
+    assert [key for _, key in kafka.committed[OTHER]] == others
+    assert kafka.committed[REFUSED] == [(f"{ONE}:3", b"a")]
+
+
+def test_a_shard_that_has_ended_does_not_count_as_failing_any_more() -> None:
+    kafka = ClaimedKafka(refusing={REFUSED})
+
+    async def leaves() -> None:
+        worker, owner = kafka.worker(ONE), object()
+        [held] = await taken(worker, OTHER)
+        refused = await worker.take(REFUSED, owner)
+        with pytest.raises(KafkaUnavailable):
+            await worker.commit(refused, batch(REFUSED, "refused"))
+        await worker.release(REFUSED, owner)
+        kafka.doubted.clear()
+        await worker.commit(held, batch(OTHER, "a"))
+        assert kafka.doubted == []
+        await worker.close()
+
+    play(leaves())
+
+
+def test_as_long_as_a_shard_fails_it_is_asked_about_all_once_a_second_and_about_it_each_time() -> None:
+    doubts = Doubts()
+    assert doubts.about([0, 1], [], 5.0) == set()
+    assert doubts.about([0, 1], [1], 5.0) == {0, 1}
+    assert doubts.about([0, 1, 2], [1], 5.9) == {1, 2}
+    assert doubts.about([0], [1], 5.9) == set()
+    assert doubts.about([0, 1, 2], [1], 6.0) == {0, 1}

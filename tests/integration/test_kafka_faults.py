@@ -120,12 +120,13 @@ def test_a_partition_that_cannot_be_written_stops_its_shard_and_no_other(
             environment.broker,
             NewTopic(environment.topic(kind), partitions, replica_assignment=places, config=config),
         )
-    with capturing_bridge(environment, count=30, kafka__replication_factor=replicas) as running:
+    # A shard without chats writes no events, and is stuck only now and then. With so many chats there is none.
+    with capturing_bridge(environment, count=60, kafka__replication_factor=replicas) as running:
+        assert set(running.sequences()) == set(range(partitions))
         cluster.nodes[2].kill()
         running.wait_unready(WAITING, *(f"shard {shard}: " for shard in stuck), seconds=30)
-        # All that have chats; some must find a new transaction coordinator, because theirs was on the killed node.
-        others = set(running.sequences()) - stuck
-        assert others
+        # Some must find a new transaction coordinator, because theirs was on the killed node.
+        others = set(range(partitions)) - stuck
 
         def only_the_others_go_on() -> bool:
             before = running.sequences()
@@ -164,7 +165,7 @@ def test_a_partition_of_announcements_without_a_leader_is_a_reason_and_chats_are
         create(
             environment.broker, NewTopic(environment.topic(kind), partitions, replica_assignment=places, config=config)
         )
-    with capturing_bridge(environment, count=15) as running:
+    with capturing_bridge(environment, count=30) as running:
         before = running.sequences()
         assert set(before) == set(range(partitions))
         cluster.nodes[lost].kill()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from aiokafka.errors import UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import for_code
 
+from bridge.adapters.kafka.any_broker import answer_of_any
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.claim_reading import read_claims
 from bridge.adapters.kafka.group_question import described_by
@@ -14,6 +15,7 @@ from bridge.adapters.kafka.kept_client import KeptClient
 from bridge.adapters.kafka.producer_ids import initialise
 from bridge.adapters.kafka.stopping import stop_producer
 from bridge.adapters.kafka.topic_ids import TopicIdsRequest, described_topics
+from bridge.adapters.kafka.topic_lookup import missing_topics
 from bridge.adapters.kafka.transaction_marks import answered_or
 from bridge.closings import Closings
 from bridge.errors import KafkaUnavailable, TopicMissing
@@ -84,11 +86,10 @@ class KafkaClaims:
         """Ask whether a topic does not exist: aiokafka says the same of one that no broker has told it of."""
         try:
             async with time_limit(_QUESTION_SECONDS, "Kafka did not tell in time"), self._client.use() as client:
-                asking = client.send(client.get_random_node(), TopicIdsRequest([topic]))
-                found = described_topics(await call(asking, _read_failed))
+                described = described_topics(await answer_of_any(client, TopicIdsRequest([topic]), _read_failed))
         except KafkaUnavailable:
             return False
-        return topic in found and for_code(found[topic].code) is UnknownTopicOrPartitionError
+        return topic in missing_topics(described)
 
     def _drop_idle(self, producer: AIOKafkaProducer | None) -> None:
         if not self._writes:

@@ -11,6 +11,7 @@ from aiokafka.errors import NoError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 
 from bridge.adapters.kafka.aiokafka_internals import ask_no_more
+from bridge.adapters.kafka.any_broker import answer_of_any
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
 from bridge.adapters.kafka.log_ends import answered, high_watermark, know_leaders, log_bounds, stable_end
 from bridge.adapters.kafka.partition_reading import committed_records
@@ -143,7 +144,7 @@ async def topics_there(
 ) -> dict[str, FoundTopic]:
     """Return those of the topics that exist, by name; `client` is started. Raises KafkaUnavailable, AccessDenied."""
     try:
-        response = await call(client.send(client.get_random_node(), TopicIdsRequest(names)), _id_failed)
+        response = await answer_of_any(client, TopicIdsRequest(names), _id_failed)
     except NotImplementedError:  # a broker before 2.8: it gives no ids
         async with temporary_admin(settings.bootstrap_servers, settings.client) as admin:
             await call(admin.start(), _failed)

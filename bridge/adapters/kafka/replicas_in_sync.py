@@ -8,15 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
-from aiokafka.admin.config_resource import ConfigResourceType
-from aiokafka.protocol.admin import DescribeConfigsRequest
 
-from bridge.adapters.kafka.calls import call
+from bridge.adapters.kafka.any_broker import answer_of_any
 from bridge.adapters.kafka.topic_ids import TopicIdsRequest
+from bridge.adapters.kafka.topic_numbers import numbers_of_topics
 from bridge.adapters.kafka.topic_plan import IN_SYNC
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from aiokafka.client import AIOKafkaClient
 
@@ -31,7 +30,7 @@ async def too_few_in_sync(
     Raises what `failed` raises, also for NotImplementedError: a broker before 2.8 does not know the request.
     """
     names = sorted({at.topic for at in places})
-    found = _replicas(await call(client.send(client.get_random_node(), TopicIdsRequest(names)), failed))
+    found = _replicas(await answer_of_any(client, TopicIdsRequest(names), failed))
     behind = {at: found[at] for at in places if at in found and found[at][0] < found[at][1]}
     if not behind:
         return {}
@@ -42,17 +41,6 @@ async def too_few_in_sync(
         if in_sync < least:
             few[at] = f"partition {at.partition} of {at.topic} has {in_sync} replicas in sync, {least} are needed"
     return few
-
-
-async def numbers_of_topics(
-    client: AIOKafkaClient, names: Iterable[str], setting: str, failed: Translate
-) -> dict[str, int]:
-    """Return topic -> the number that a setting has now, of those of which Kafka tells it. Raises as `failed` does."""
-    request = DescribeConfigsRequest([(ConfigResourceType.TOPIC, name, [setting]) for name in names])
-    response = await call(client.send(client.get_random_node(), request), failed)
-    return {
-        name: int(entry[1]) for _, _, _, name, entries in response.resources for entry in entries if entry[0] == setting
-    }
 
 
 def _replicas(response: Any) -> dict[TopicPartition, tuple[int, int]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 
 from bridge.adapters.kafka.aiokafka_internals import admin_client
+from bridge.adapters.kafka.any_broker import answer_of_any
 from bridge.adapters.kafka.calls import call
 from bridge.adapters.kafka.topic_ids import NO_LEADER, TopicDescription, TopicIdsRequest, described_topics
 from bridge.errors import KafkaUnavailable
@@ -46,9 +47,8 @@ async def look_up(admin: AIOKafkaAdminClient, names: Iterable[str], failed: Tran
             raise error
         failed(error)
 
-    node = client.get_random_node()
     try:
-        response = await call(client.send(node, TopicIdsRequest(wanted, operations=True)), translate)
+        response = await answer_of_any(client, TopicIdsRequest(wanted, operations=True), translate)
     except NotImplementedError:  # a broker before 2.8: it leaves out what this client may not describe
         described = await call(admin.describe_topics(), failed)
         found = {
@@ -63,12 +63,17 @@ async def look_up(admin: AIOKafkaAdminClient, names: Iterable[str], failed: Tran
             for one in described
         }
         existing = {name: found[name] for name in wanted if name in found}
-        return TopicLookup(node, existing, frozenset(wanted) - existing.keys(), frozenset())
+        return TopicLookup(client.get_random_node(), existing, frozenset(wanted) - existing.keys(), frozenset())
     topics = described_topics(response)
-    missing = {name for name, one in topics.items() if for_code(one.code) is UnknownTopicOrPartitionError}
+    missing = missing_topics(topics)
     forbidden = {name for name, one in topics.items() if for_code(one.code) is TopicAuthorizationFailedError}
     existing = {name: one for name, one in topics.items() if name not in missing | forbidden}
     for name, one in existing.items():
         if not one.partitions:
             raise KafkaUnavailable(f"cannot look up the topic {name}: {for_code(one.code).__name__}")
     return TopicLookup(response.controller_id, existing, frozenset(missing), frozenset(forbidden))
+
+
+def missing_topics(described: Mapping[str, TopicDescription]) -> set[str]:
+    """Return which of these topics do not exist; one that this client may not describe is none of them."""
+    return {name for name, one in described.items() if for_code(one.code) is UnknownTopicOrPartitionError}

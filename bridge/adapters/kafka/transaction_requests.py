@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _DESCRIBE: Final = 65
 _VERSION: Final = 0
+_NOT_FOUND: Final = 105
+"""TRANSACTIONAL_ID_NOT_FOUND, which aiokafka does not know. Kafka forgets an id that nobody uses, after a week."""
+_NOTHING: Final = "Empty"
 
 
 class _TransactionsResponse(Response):  # type: ignore[misc]  # aiokafka ships no types
@@ -74,7 +77,7 @@ class DescribeTransactionsRequest(Request[_TransactionsStruct]):  # type: ignore
 
 
 class FoundTransaction(NamedTuple):
-    """The last transaction of an id. `state` as Kafka names it: Ongoing, PrepareAbort, CompleteCommit and so on.
+    """The last transaction of an id. `state` as Kafka names it: Empty, Ongoing, PrepareAbort, CompleteCommit and so on.
 
     `epoch`: Kafka's id of the producer, and its epoch; when Kafka aborts a transaction by itself, the epoch is raised.
     """
@@ -101,6 +104,8 @@ async def last_transaction(client: AIOKafkaClient, transactional_id: str) -> Fou
     coordinator = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
     response = await client.send(coordinator, DescribeTransactionsRequest(transactional_id))
     [(code, _, state, _, _, producer, epoch, *_)] = response.transaction_states
+    if code == _NOT_FOUND:
+        return FoundTransaction(_NOTHING, (-1, -1))
     if code:
         raise for_code(code)
     return FoundTransaction(str(state), (producer, epoch))

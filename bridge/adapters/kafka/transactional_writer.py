@@ -29,9 +29,9 @@ from bridge.adapters.kafka.calls import call, time_limit
 from bridge.adapters.kafka.log_ends import answered, high_watermark, know_leaders, stable_end
 from bridge.adapters.kafka.partition_reading import committed_records
 from bridge.adapters.kafka.record_times import RIGHT_CLOCK, WRONG_CLOCK
-from bridge.adapters.kafka.replicas_in_sync import numbers_of_topics
 from bridge.adapters.kafka.rights import Right, denied, principal_of
 from bridge.adapters.kafka.stopping import stop_producer
+from bridge.adapters.kafka.topic_numbers import numbers_of_topics
 from bridge.closings import Closings
 from bridge.errors import KafkaUnavailable, ShardFenced, TopicMismatch
 from bridge.kafka_clients import AIOKafkaProducer

@@ -56,10 +56,10 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         if not await answered_or(_decided, _LOOKS, begun, producer.client, self._transactional_id):
             raise TransactionNotMarked("Kafka cannot mark the end of a transaction on each of its partitions")
 
-    async def not_marked(self) -> bool:
-        """Return what the coordinator says now; False if it says nothing."""
-        found = await state_of(self._opened().client, self._transactional_id)
-        return found is not None and _decided(found)
+    async def marked(self, transactional_id: str) -> bool | None:
+        """Return what the coordinator of the id says now; it is not waited for longer than two seconds."""
+        found = await state_of(self._opened().client, transactional_id)
+        return None if found is None else not _decided(found)
 
     @property
     def epoch(self) -> ProducerEpoch:
