@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.capture import shard_claims
 from tests.capture.link_harness import CHAT, OTHER, LinkHarness
 
 if TYPE_CHECKING:
@@ -17,3 +18,9 @@ def harness() -> Iterator[LinkHarness]:
     """Give a shard that follows two chats over one link."""
     with LinkHarness(CHAT, OTHER) as one:
         yield one
+
+
+@pytest.fixture
+def nobody_leaves_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a holder that does not remove its claim hardly any time to do so."""
+    monkeypatch.setattr(shard_claims, "GRACE", 0.02)

@@ -7,18 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.capture import blame, shard_claims
+from bridge.capture import blame
 from bridge.capture.worker_facts import TransactionRepeated
 from bridge.errors import KafkaUnavailable
 from tests.capture.claimed_kafka import ClaimedKafka, batch, play, taken
 
 ONE, TWO = "one", "two"
 
-
-@pytest.fixture(autouse=True)
-def nobody_leaves_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A holder that does not remove its claim is not waited for, for seconds."""
-    monkeypatch.setattr(shard_claims, "GRACE", 0.02)
+pytestmark = pytest.mark.usefixtures("nobody_leaves_in_order")
 
 
 async def until_asked(kafka: ClaimedKafka) -> asyncio.Event:

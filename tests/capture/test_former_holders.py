@@ -53,10 +53,8 @@ def test_who_has_left_the_group_is_fenced_at_once(members: Iterable[str]) -> Non
 
 
 @pytest.mark.parametrize("members", [{ONE, TWO}, {"three"}, set[str](), None])  # but for the first, nothing is known
-def test_who_may_be_in_the_group_is_fenced_when_it_has_had_its_time(
-    members: set[str] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shard_claims, "GRACE", 0.02)
+@pytest.mark.usefixtures("nobody_leaves_in_order")
+def test_who_may_be_in_the_group_is_fenced_when_it_has_had_its_time(members: set[str] | None) -> None:
     kafka = claimed("/claim/one/1", ONE)
     kafka.group = members
     assert looks(kafka, TWO) == shard_claims._LOOKS

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.capture import shard_claims
 from bridge.errors import ShardFenced
 from tests.capture.claimed_kafka import ClaimedKafka, MemoryClaims, batch, play, taken
 
@@ -18,11 +17,7 @@ if TYPE_CHECKING:
 
 ONE, TWO = "one", "two"
 
-
-@pytest.fixture(autouse=True)
-def nobody_leaves_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A holder that does not remove its claim is not waited for, for seconds."""
-    monkeypatch.setattr(shard_claims, "GRACE", 0.02)
+pytestmark = pytest.mark.usefixtures("nobody_leaves_in_order")
 
 
 def test_who_finds_a_later_claim_than_its_own_does_not_take_the_shard(monkeypatch: pytest.MonkeyPatch) -> None:

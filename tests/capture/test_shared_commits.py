@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.capture import blame, shard_claims
+from bridge.capture import blame
 from bridge.capture.ports import Batch, Outgoing
 from bridge.capture.worker_facts import TransactionRepeated, WorkerFenced
 from bridge.errors import AccessDenied, KafkaUnavailable
@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 ONE, TWO = "one", "two"
 
-
-@pytest.fixture(autouse=True)
-def nobody_leaves_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A holder that does not remove its claim is not waited for, for seconds."""
-    monkeypatch.setattr(shard_claims, "GRACE", 0.02)
+pytestmark = pytest.mark.usefixtures("nobody_leaves_in_order")
 
 
 def test_what_shards_hand_in_together_is_one_transaction() -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from bridge.capture import shard_claims
 from bridge.capture.shared_writer import SharedWriter
 from bridge.errors import KafkaUnavailable, ShardFenced
 from tests.capture.claimed_kafka import ClaimedKafka, MemoryClaims, MemoryProducer, batch, play, taken
@@ -20,11 +19,7 @@ if TYPE_CHECKING:
 
 ONE, TWO = "one", "two"
 
-
-@pytest.fixture(autouse=True)
-def nobody_leaves_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A holder that does not remove its claim is not waited for, for seconds."""
-    monkeypatch.setattr(shard_claims, "GRACE", 0.02)
+pytestmark = pytest.mark.usefixtures("nobody_leaves_in_order")
 
 
 class RecordedReads:
