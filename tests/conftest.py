@@ -61,6 +61,7 @@ FAULTS: Final = {
     "test_kafka_backlog.py",
     "test_kafka_faults.py",
     "test_large_records.py",
+    "test_last_transactional_id.py",
     "test_late_answers.py",
     "test_links_over_tls.py",
     "test_links.py",

@@ -18,14 +18,14 @@ class Doubts:
         """Nothing was asked."""
         self._asked: dict[int, float] = {}
 
-    def about(self, shards: Collection[int], failing: Collection[int], now: float) -> set[int]:
+    def about(self, shards: Collection[int], doubtful: Collection[int], now: float, *, failing: bool) -> set[int]:
         """Return of which of the shards in the next transaction it is to be asked at `now` (monotonic seconds).
 
-        Of those that are `failing` each time. If any shard is, it may not be the only one, and each that is refused
-        within a transaction uses up an id of the worker: so of the others, too, now and then.
+        Of those that are `doubtful` each time. If any shard is `failing`, it may not be the only one, and each that is
+        refused within a transaction uses up an id of the worker: so of the others, too, now and then.
         """
         if not failing:
-            return set()
-        doubted = {one for one in shards if one in failing or now - self._asked.get(one, -_SECONDS) >= _SECONDS}
+            return set(doubtful)
+        doubted = {one for one in shards if one in doubtful or now - self._asked.get(one, -_SECONDS) >= _SECONDS}
         self._asked |= dict.fromkeys(doubted, now)
         return doubted

@@ -5,8 +5,10 @@ cannot be marked. Then the worker goes on under its next id, and renews its clai
 fences its former id as it would fence another worker. A shard is read again if its claim cannot be renewed, or a commit
 under the former id may be on its way to it.
 
-So each transaction that cannot be marked uses up an id, until it is marked. The last one is kept from shards that could
-not be written the last time: else one of them, tried again and again, would end up stopping all.
+So each transaction that cannot be marked uses up an id, until it is marked. The last one is kept from the shards on
+whose partitions these marks are missing: else one of them, tried again and again, would stop all in the end. Kafka
+tells which they are, also where a former process of the worker left them behind. Where it does not, the last id is kept
+from those that could not be written the last time.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, Transactio
 from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from bridge.capture.shard_claims import HeldShard, ShardClaims
     from bridge.capture.worker_ports import WorkerProducer
 
 _KEPT: Final = (
-    "Kafka has not marked the ends of earlier transactions yet, and the worker's last transactional id is kept for "
-    "shards that can be written"
+    "Kafka has not marked the ends of earlier transactions of the shard yet, and the worker's last transactional id is "
+    "kept for others"
 )
 _RENEWAL_SECONDS: Final = 3.0
 """For a claim under another id; a shard that takes longer is taken again from the beginning."""
@@ -40,6 +42,9 @@ class WorkerIds:
     `in_doubt`: the shards of a transaction the end of which was asked for, as long as the outcome is not known; opening
     a producer settles it. `left_open`: those of transactions that failed before, and may be open until then. `failing`:
     shards that could not be written the last time; their claims are not renewed.
+
+    Within, `_held_up`: the ids that cannot be used, as far as is known, with the shards that hold each up; None among
+    them if that is not known. `_writable`: shards that were written the last time.
     """
 
     def __init__(
@@ -57,7 +62,8 @@ class WorkerIds:
         self._producer: WorkerProducer | None = None
         self._opening: asyncio.Task[WorkerProducer] | None = None
         self._renewals: dict[int, asyncio.Task[None]] = {}
-        self._held_up: set[str] = set()
+        self._held_up: dict[str, frozenset[int | None]] = {}
+        self._writable: set[int] = set()
         self._closings = Closings("release the worker's producer")
         self.in_doubt: frozenset[int] = frozenset()
         self.left_open: frozenset[int] = frozenset()
@@ -77,28 +83,57 @@ class WorkerIds:
 
     async def last_not_marked(self, producer: WorkerProducer) -> bool:
         """Return whether it is known that the last transaction of the producer's id is not marked."""
-        return await producer.marked(self._ids[0]) is False
+        return bool(await producer.unmarked(self._ids[0]))
 
-    def kept_from_failing(self) -> dict[int, BridgeError]:
-        """Return the shards that may not be in a transaction now, with the reason: those that fail, if one id is left.
+    def kept(self) -> dict[int, BridgeError]:
+        """Return the shards that may not be in a transaction now, with the reason; none as long as two ids are left.
 
-        Without that, one that is tried again and again would stop all in the end.
+        Kafka hears of many partitions together: a shard that was written since is not to blame.
         """
         if not self._one_left:
             return {}
-        return {shard: KafkaUnavailable(_KEPT) for shard in self.failing}
+        named = set[int | None]().union(*self._held_up.values())
+        shards = {one for one in named if one is not None} | (self.failing if None in named else set())
+        return {shard: KafkaUnavailable(_KEPT) for shard in shards - self._writable}
 
-    async def look_for_others(self) -> None:
-        """If one id is left, find out which others can be used again. Raises as `ready`."""
-        if self._one_left:
+    async def look_for_others(self, partition: int) -> None:
+        """If a shard is kept from the last id, find out which others can be used again. Raises as `ready`."""
+        if partition in self.kept():
             producer = await self.ready()
-            for held_up in sorted(self._held_up):
-                if await producer.marked(held_up):
-                    self._held_up.discard(held_up)
+            held_up = await self._still_held_up(producer)
+            if producer is self._producer:
+                self._held_up = held_up
+
+    def doubtful(self, shards: Collection[int]) -> set[int]:
+        """Return which shards may be refused: those that failed, and others whose former process may have failed."""
+        return self.failing.intersection(shards) | (set(shards) - self._writable if self._held_up else set())
+
+    def written(self, shards: Iterable[int]) -> None:
+        """Take note of shards that were written."""
+        self.failing.difference_update(shards)
+        self._writable.update(shards)
+
+    def failed(self, shards: Iterable[int]) -> None:
+        """Take note of shards that could not be written."""
+        self.failing.update(shards)
+        self._writable.difference_update(shards)
+
+    def forget(self, shard: int) -> None:
+        """Take note that a shard is not this worker's any more."""
+        self.failing.discard(shard)
+        self._writable.discard(shard)
 
     @property
     def _one_left(self) -> bool:
         return 0 < len(self._ids) - 1 <= len(self._held_up)
+
+    async def _still_held_up(self, producer: WorkerProducer) -> dict[str, frozenset[int | None]]:
+        """Return which ids are held up, and by which shards; as before where Kafka does not tell."""
+        before = self._held_up
+        answers = await asyncio.gather(*map(producer.unmarked, before))
+        now = zip(before, answers, strict=True)
+        found = {one: before[one] if shards is None else frozenset(shards) for one, shards in now}
+        return {one: shards for one, shards in found.items() if shards}
 
     def drop(self, producer: WorkerProducer, left_open: Iterable[int] = ()) -> None:
         """Drop a producer that failed. It closes in the background, and begins no transaction any more.
@@ -149,10 +184,9 @@ class WorkerIds:
             try:
                 self._producer = await self._opened(own)
             except TransactionNotMarked:
-                self._held_up.add(own)
+                self._held_up[own] = frozenset([None])
                 self._ids.rotate(-1)
             else:
-                self._held_up.discard(own)
                 return self._producer
         raise TransactionNotMarked("Kafka cannot mark the ends of this worker's transactions")
 
@@ -169,6 +203,8 @@ class WorkerIds:
             for held in former:
                 self._renew(held)
             await self._claims.check()
+            if self._one_left:
+                self._held_up = await self._still_held_up(producer)
         except BaseException:
             self._closings.begin(producer.close())
             raise

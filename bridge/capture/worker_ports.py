@@ -34,10 +34,11 @@ class WorkerProducer(Protocol):
         partition of it cannot be marked: until it is, nobody can use the id.
         """
 
-    async def marked(self, transactional_id: str) -> bool | None:
-        """Return whether nothing that is decided of the last transaction of an id remains to be marked on a partition.
+    async def unmarked(self, transactional_id: str) -> Collection[int | None] | None:
+        """Return the shards with a partition on which the end of the last transaction of an id remains to be marked.
 
-        None: Kafka does not tell.
+        Of an end that is decided: no shard otherwise. A shard may be among them although it can be written, as Kafka
+        hears of partitions together. None among them: it is not known which. None instead: Kafka does not tell.
         """
 
     async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:

@@ -118,7 +118,7 @@ class WorkerTransactions:
         await self._ids.renewed(partition)
         held = self._claims.held(partition)
         if held is None or held.owner is owner:
-            self._ids.failing.discard(partition)
+            self._ids.forget(partition)
         if held is not None and held.owner is owner:
             await self.leave(held)
         for begun in self._claims.begun(partition, owner):
@@ -153,9 +153,8 @@ class WorkerTransactions:
 
         Raises KafkaUnavailable, ShardFenced.
         """
-        self._claims.still(held)
-        if held.partition in self._ids.failing:
-            await self._ids.look_for_others()
+        await self._ids.look_for_others(held.partition)
+        self._claims.still(held)  # nothing is waited for between this and `_hand_in`
         part = HandedIn(held, batch)
         self._hand_in(part)
         try:
@@ -211,12 +210,13 @@ class WorkerTransactions:
         """Write batches in one transaction, without those of shards that fail; each shard is told."""
         while parts := self._still_held(parts):
             producer = await self._ids.ready()
-            doubted = self._doubts.about(parts, self._ids.failing, self._clock.monotonic())
+            doubtful, failing, now = self._ids.doubtful(parts), bool(self._ids.failing), self._clock.monotonic()
+            doubted = self._doubts.about(parts, doubtful, now, failing=failing)
             unwritable = await _unwritable(producer, parts, doubted)
             # Meanwhile a shard may have been left, or taken again: nothing is waited for between this and `_under_way`.
             parts = self._still_held(parts)
-            self._ids.failing |= unwritable.keys() & parts.keys()
-            for shard, error in {**self._ids.kept_from_failing(), **unwritable}.items():
+            self._ids.failed(unwritable.keys() & parts.keys())
+            for shard, error in {**self._ids.kept(), **unwritable}.items():
                 if shard in parts:
                     parts.pop(shard).fail(error)
             if not parts:
@@ -235,7 +235,7 @@ class WorkerTransactions:
                 turn, self._turn = self._turn, asyncio.Event()
                 turn.set()
             self._ids.drop(producer, parts)
-            self._ids.failing |= failed.keys()
+            self._ids.failed(failed)
             for shard, cause in failed.items():
                 parts.pop(shard).fail(cause)
             if parts:
@@ -334,7 +334,7 @@ class WorkerTransactions:
         self._ids.in_doubt = frozenset()
         if not marked:
             self._ids.drop(producer)
-        self._ids.failing -= parts.keys()
+        self._ids.written(parts)
         for part in parts.values():
             part.committed()
 

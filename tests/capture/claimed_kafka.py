@@ -42,7 +42,7 @@ class ClaimedKafka:
     leader: too few replicas are in sync. It is told only of shards that are doubted. `stuck`: nobody is told of those.
     `state_untold`: what has become of transactions is not told. `doubted`: about which shards it was asked.
     `not_marked`: ids whose last transaction is decided, and a partition of which has no leader; `aborted`: those of
-    which it is decided that it is aborted.
+    which it is decided that it is aborted; `unmarked`: id -> its shards that hold it up, where that is told.
     `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
     end is decided, and not marked. `late`: seconds that the next request takes, and that the next answer takes.
     `stable`: shard -> the last stable offset of its claims, as long as a transaction is open before the others.
@@ -66,6 +66,7 @@ class ClaimedKafka:
     doubted: list[int] = field(default_factory=list)
     not_marked: set[str] = field(default_factory=set)
     aborted: set[str] = field(default_factory=set)
+    unmarked: dict[str, set[int]] = field(default_factory=dict)
     leaderless: set[int] = field(default_factory=set)
     stable: dict[int, int] = field(default_factory=dict)
     reads: list[tuple[int, int]] = field(default_factory=list)
@@ -268,8 +269,10 @@ class MemoryProducer:
     def epoch(self) -> ProducerEpoch:
         return 0, self.number
 
-    async def marked(self, transactional_id: str) -> bool | None:
-        return None if self.kafka.state_untold else transactional_id not in self.kafka.not_marked
+    async def unmarked(self, transactional_id: str) -> Collection[int | None] | None:
+        not_marked = transactional_id in self.kafka.not_marked
+        remaining = self.kafka.unmarked.get(transactional_id, {None}) if not_marked else ()
+        return None if self.kafka.state_untold else remaining
 
     async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
         if self.kafka.before_look is not None:
@@ -320,11 +323,10 @@ class MemoryProducer:
         return True
 
     async def close(self) -> None:
-        if (
-            self.kafka.refusing | self.kafka.stuck
-        ) & self.sent.keys():  # whoever initialises the id has its transaction aborted
+        if stuck := (self.kafka.refusing | self.kafka.stuck) & self.sent.keys():
             self.kafka.not_marked.add(self.name)
-            self.kafka.aborted.add(self.name)
+            self.kafka.aborted.add(self.name)  # by whoever initialises the id
+            self.kafka.unmarked[self.name] = stuck
 
     def _fenced(self) -> None:
         if self.number != self.kafka.epochs[self.name]:

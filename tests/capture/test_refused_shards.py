@@ -81,9 +81,10 @@ def test_shards_that_are_refused_one_after_the_other_use_up_one_id_together() ->
     assert kafka.not_marked == {ONE}
 
 
-def test_the_last_id_is_kept_from_a_shard_that_is_never_acknowledged_until_another_one_is_free() -> None:
+@pytest.mark.parametrize("untold", [False, True])
+def test_the_last_id_is_kept_from_a_shard_that_is_never_acknowledged_until_another_one_is_free(*, untold: bool) -> None:
     """Of a disk that stands still, Kafka tells nothing before: each try of the shard holds up an id."""
-    kafka = ClaimedKafka(stuck={REFUSED})
+    kafka = ClaimedKafka(state_untold=untold)
     others: list[bytes] = []
 
     async def both() -> None:
@@ -102,6 +103,8 @@ def test_the_last_id_is_kept_from_a_shard_that_is_never_acknowledged_until_anoth
             with pytest.raises(KafkaUnavailable):
                 await trying
 
+        await worker.commit(await worker.take(REFUSED, owner), batch(REFUSED, "a"))
+        kafka.stuck.add(REFUSED)
         for _ in range(TIMES):
             await is_refused()
         assert kafka.not_marked == {ONE, f"{ONE}:2"}
@@ -111,7 +114,7 @@ def test_the_last_id_is_kept_from_a_shard_that_is_never_acknowledged_until_anoth
         kafka.state_untold = False
         await is_refused()  # the ends are not marked yet
         kafka.not_marked.clear()
-        await worker.commit(await worker.take(REFUSED, owner), batch(REFUSED, "a"))
+        await worker.commit(await worker.take(REFUSED, owner), batch(REFUSED, "b"))
         await goes_on()
         await worker.close()
 
@@ -119,7 +122,7 @@ def test_the_last_id_is_kept_from_a_shard_that_is_never_acknowledged_until_anoth
         patched.setattr(blame, "PATIENCE", 0.05)
         play(both())
     assert [key for _, key in kafka.committed[OTHER]] == others
-    assert kafka.committed[REFUSED] == [(f"{ONE}:3", b"a")]
+    assert kafka.committed[REFUSED] == [(ONE, b"a"), (f"{ONE}:3", b"b")]
 
 
 def test_a_shard_that_has_ended_does_not_count_as_failing_any_more() -> None:
@@ -128,12 +131,13 @@ def test_a_shard_that_has_ended_does_not_count_as_failing_any_more() -> None:
     async def leaves() -> None:
         worker, owner = kafka.worker(ONE), object()
         [held] = await taken(worker, OTHER)
+        await worker.commit(held, batch(OTHER, "a"))
         refused = await worker.take(REFUSED, owner)
         with pytest.raises(KafkaUnavailable):
             await worker.commit(refused, batch(REFUSED, "refused"))
         await worker.release(REFUSED, owner)
         kafka.doubted.clear()
-        await worker.commit(held, batch(OTHER, "a"))
+        await worker.commit(held, batch(OTHER, "b"))
         assert kafka.doubted == []
         await worker.close()
 
@@ -142,8 +146,82 @@ def test_a_shard_that_has_ended_does_not_count_as_failing_any_more() -> None:
 
 def test_as_long_as_a_shard_fails_it_is_asked_about_all_once_a_second_and_about_it_each_time() -> None:
     doubts = Doubts()
-    assert doubts.about([0, 1], [], 5.0) == set()
-    assert doubts.about([0, 1], [1], 5.0) == {0, 1}
-    assert doubts.about([0, 1, 2], [1], 5.9) == {1, 2}
-    assert doubts.about([0], [1], 5.9) == set()
-    assert doubts.about([0, 1, 2], [1], 6.0) == {0, 1}
+    assert doubts.about([0, 1], [], 5.0, failing=False) == set()
+    assert doubts.about([0, 1], [1], 5.0, failing=False) == {1}
+    assert doubts.about([0, 1], [1], 5.0, failing=True) == {0, 1}
+    assert doubts.about([0, 1, 2], [1], 5.9, failing=True) == {1, 2}
+    assert doubts.about([0], [], 5.9, failing=True) == set()
+    assert doubts.about([0, 1, 2], [1], 6.0, failing=True) == {0, 1}
+
+
+def test_who_comes_after_a_process_with_shards_that_were_refused_asks_before_it_writes_any() -> None:
+    kafka = ClaimedKafka(refusing={REFUSED})
+
+    async def lives() -> None:
+        for _ in range(TIMES):
+            worker = kafka.worker(ONE)
+            other, refused = await taken(worker, OTHER, REFUSED)
+            with pytest.raises(KafkaUnavailable):
+                await worker.commit(refused, batch(REFUSED, "refused"))
+            await worker.commit(other, batch(OTHER, "a"))
+            await worker.close()
+
+    play(lives())
+    assert len(kafka.committed[OTHER]) == TIMES
+    assert kafka.not_marked == {ONE}
+
+
+def test_who_comes_after_a_process_with_one_id_left_keeps_it_from_the_shards_that_hold_up_the_others() -> None:
+    kafka = ClaimedKafka(stuck={REFUSED})
+
+    async def lives() -> None:
+        for _ in range(TIMES):
+            worker = kafka.worker(ONE)
+            other, stuck = await taken(worker, OTHER, REFUSED)
+            trying = asyncio.create_task(worker.commit(stuck, batch(REFUSED, "refused")))
+            while not trying.done():
+                await worker.commit(other, batch(OTHER, "a"))
+            with pytest.raises(KafkaUnavailable):
+                await trying
+            await worker.close()
+        assert kafka.not_marked == {ONE, f"{ONE}:2"}
+        kafka.stuck.clear()
+        kafka.not_marked.clear()
+        worker = kafka.worker(ONE)
+        [stuck] = await taken(worker, REFUSED)
+        await worker.commit(stuck, batch(REFUSED, "a"))
+        await worker.close()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(blame, "PATIENCE", 0.05)
+        play(lives())
+    assert [key for _, key in kafka.committed[REFUSED]] == [b"a"]
+
+
+def test_a_shard_that_was_written_since_is_not_to_blame_although_a_mark_of_it_is_missing() -> None:
+    """Kafka hears of the marks on one broker together, when the last one is written or given up."""
+    kafka = ClaimedKafka(not_marked={ONE, f"{ONE}:2"}, unmarked={ONE: {OTHER, REFUSED}, f"{ONE}:2": {REFUSED}})
+
+    async def told_together() -> None:
+        worker = kafka.worker(ONE)
+        owner = object()
+        other, stuck = [await worker.take(shard, owner) for shard in (OTHER, REFUSED)]
+        for held in (other, stuck):
+            with pytest.raises(KafkaUnavailable, match="last transactional id"):
+                await worker.commit(held, batch(held.partition, "kept"))
+        kafka.unmarked[ONE] = {REFUSED}
+        await worker.commit(other, batch(OTHER, "a"))
+        kafka.unmarked[ONE] = {OTHER, REFUSED}
+        await worker.commit(other, batch(OTHER, "b"))
+        with pytest.raises(KafkaUnavailable, match="last transactional id"):
+            await worker.commit(stuck, batch(REFUSED, "kept"))
+        await worker.commit(other, batch(OTHER, "c"))
+        await worker.release(OTHER, owner)
+        other = await worker.take(OTHER, owner)
+        with pytest.raises(KafkaUnavailable, match="last transactional id"):
+            await worker.commit(other, batch(OTHER, "kept"))
+        await worker.close()
+
+    play(told_together())
+    assert [key for _, key in kafka.committed[OTHER]] == [b"a", b"b", b"c"]
+    assert kafka.committed[REFUSED] == []

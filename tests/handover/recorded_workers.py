@@ -174,8 +174,8 @@ class RecordedProducer:
     async def open(self) -> None:
         await self.writer.asked("initialise", self.producer.open, at=self.at)
 
-    async def marked(self, transactional_id: str) -> bool | None:
-        return await self.producer.marked(transactional_id)
+    async def unmarked(self, transactional_id: str) -> Collection[int | None] | None:
+        return await self.producer.unmarked(transactional_id)
 
     async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
         return await self.producer.unwritable(batches, doubted)

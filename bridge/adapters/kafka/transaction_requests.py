@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
+from aiokafka import TopicPartition
 from aiokafka.client import CoordinationType
 from aiokafka.errors import for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -80,10 +81,12 @@ class FoundTransaction(NamedTuple):
     """The last transaction of an id. `state` as Kafka names it: Empty, Ongoing, PrepareAbort, CompleteCommit and so on.
 
     `epoch`: Kafka's id of the producer, and its epoch; when Kafka aborts a transaction by itself, the epoch is raised.
+    `places`: its partitions that are not marked, of topics that this client may describe.
     """
 
     state: str
     epoch: tuple[int, int]
+    places: frozenset[TopicPartition]
 
     @property
     def aborted(self) -> bool:
@@ -103,9 +106,10 @@ async def last_transaction(client: AIOKafkaClient, transactional_id: str) -> Fou
     """
     coordinator = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
     response = await client.send(coordinator, DescribeTransactionsRequest(transactional_id))
-    [(code, _, state, _, _, producer, epoch, *_)] = response.transaction_states
+    [(code, _, state, _, _, producer, epoch, topics, _)] = response.transaction_states
     if code == _NOT_FOUND:
-        return FoundTransaction(_NOTHING, (-1, -1))
+        return FoundTransaction(_NOTHING, (-1, -1), frozenset())
     if code:
         raise for_code(code)
-    return FoundTransaction(str(state), (producer, epoch))
+    places = frozenset(TopicPartition(topic, one) for topic, partitions, _ in topics for one in partitions)
+    return FoundTransaction(str(state), (producer, epoch), places)

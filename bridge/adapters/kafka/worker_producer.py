@@ -56,10 +56,13 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         if not await answered_or(_decided, _LOOKS, begun, producer.client, self._transactional_id):
             raise TransactionNotMarked("Kafka cannot mark the end of a transaction on each of its partitions")
 
-    async def marked(self, transactional_id: str) -> bool | None:
+    async def unmarked(self, transactional_id: str) -> Collection[int | None] | None:
         """Return what the coordinator of the id says now; it is not waited for longer than two seconds."""
         found = await state_of(self._opened().client, transactional_id)
-        return None if found is None else not _decided(found)
+        if found is None or not _decided(found):
+            return None if found is None else ()
+        # What is left may be the group's offsets, which this client may not describe.
+        return {at.partition for at in found.places if at.topic in self._topics} or {None}
 
     @property
     def epoch(self) -> ProducerEpoch:
