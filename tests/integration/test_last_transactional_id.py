@@ -96,9 +96,15 @@ class ProcessWithStuckShard:
         await self.worker.commit(held, Batch([Outgoing(self.events, shard, b"chat", text)]))
 
     async def write_other(self) -> None:
+        """Write the next event of the other shard. It may be refused for seconds, and not as long as a broker is away.
+
+        A new coordinator has to be found first; Kafka may hear of marks together, and then they are missing on both.
+        """
         text = b"%d" % len(self.written)
-        await self.write(OTHER, text)
-        self.written.append(text)
+        while self.written[-1:] != [text]:
+            with contextlib.suppress(KafkaUnavailable):
+                await self.write(OTHER, text)
+                self.written.append(text)
 
     async def write_both(self) -> bool:
         """Write the stuck shard's, and as long as that takes, the other one's; return whether the former went well."""
@@ -125,10 +131,6 @@ async def scene(cluster: LocalCluster, connection: KafkaConnection) -> None:
         assert not any([await first.write_both() for _ in range(TRIES)])
         assert len(first.opened) == IDS  # the last one was reached, and did not come to an end
         await first.close()
-        before = len(written)
-        while len(written) == before:  # Kafka may hear of marks together, and then they are missing on both for seconds
-            with contextlib.suppress(KafkaUnavailable):
-                await second.write_other()
         assert not any([await second.write_both() for _ in range(TRIES)])
         cluster.nodes[2].restart()
         while not await second.write_both():
@@ -137,7 +139,8 @@ async def scene(cluster: LocalCluster, connection: KafkaConnection) -> None:
         await first.close()
         await second.close()
     events = connection.topics.events
-    assert [value for _, value in await committed(connection, events, OTHER, marked=True)] == written
+    others = [value for _, value in await committed(connection, events, OTHER, marked=True)]
+    assert list(dict.fromkeys(others)) == written  # it is not known of each commit that fails whether it was done
     assert [value for _, value in await committed(connection, events, STUCK, marked=True)] == [LATE]
 
 
