@@ -203,6 +203,7 @@ class WorkerIds:
             for held in former:
                 self._renew(held)
             await self._claims.check()
+            self._held_up.pop(transactional_id, None)
             if self._one_left:
                 self._held_up = await self._still_held_up(producer)
         except BaseException:

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from bridge.adapters.kafka.aiokafka_internals import producer_epoch
 from bridge.adapters.kafka.transaction_marks import answered_or, state_of
@@ -22,12 +22,15 @@ def test_the_state_of_a_transaction_and_the_epoch_of_its_producer_are_told(broke
         name = uuid.uuid4().hex
         producer = AIOKafkaProducer(bootstrap_servers=broker, transactional_id=name)
         await producer.start()
-        assert await state_of(producer.client, f"{name}-never-used") is None
+        unused = await state_of(producer.client, f"{name}-never-used")
+        assert unused is not None
+        assert (unused.state, unused.places) == ("Empty", frozenset())
         await producer.begin_transaction()
         await producer.send_and_wait(settings.topics.events, b"1", partition=0)
         found = await state_of(producer.client, name)
         assert found is not None
         assert (found.state, found.epoch) == ("Ongoing", producer_epoch(producer))
+        assert found.places == {TopicPartition(settings.topics.events, 0)}
         assert not found.aborted
         assert not found.committed
         await producer.commit_transaction()
