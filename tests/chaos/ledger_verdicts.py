@@ -174,7 +174,8 @@ class LedgerChatView:
             self.monitors = {user: (joined, min(left, at)) for user, (joined, left) in self.monitors.items()}
             self.restored.append(at)
             gone = set(line.get("lost", ()))
-            self.lost |= {number: (when, at) for number, when, _ in self.events if number in gone}
+            # Of a direct message that was lost a monitor knew only that an id was skipped: `left_out` tells.
+            self.lost |= {number: (when, at) for number, when, direct in self.events if number in gone and not direct}
             self.events = [one for one in self.events if one[0] not in gone]
         elif line["kind"] == "event":
             direct = "receiverId" in event

@@ -28,7 +28,7 @@ def judge_published(
     """Return the verdicts that the certificate of a chat that was closed may have; `events` in their order."""
     if not events:
         return {INCOMPLETE}
-    found = {COMPLETE, *_of_ids(chat, events)}
+    found = {COMPLETE}
     published = {event.event_id for event in events}
     with_the_end = {number for number, at, direct in chat.events if not direct and at == chat.closed}
     if with_the_end and not with_the_end & published:
@@ -38,21 +38,22 @@ def judge_published(
         found.add(INCOMPLETE)  # somebody else had found the chat over before its end was published
     if session_id in damage.surely:
         found.add(INCOMPLETE)
-    surely = max(found, key=RANK.index)
-    possible = {surely}
+    possible = {
+        max(found | _of_ids(chat, events, _not_in_a_history(chat, events, beside=beside)), key=RANK.index)
+        for beside in (True, False)
+    }
     # Whoever asks later may have a shard whose former owner has the end, but publishes it when it has the shard again.
     if not with_the_end or too_late or session_id in damage.maybe:
         possible.add(INCOMPLETE)
     return possible
 
 
-def _of_ids(chat: LedgerChatView, events: Sequence[PublishedEvent]) -> set[str]:
-    """Return the verdicts that follow from the ids that are missing."""
+def _of_ids(chat: LedgerChatView, events: Sequence[PublishedEvent], unsure: Sequence[tuple[int, int]]) -> set[str]:
+    """Return the verdicts that follow from the ids that are missing; between `unsure` ones something may be lost."""
     published = {event.event_id for event in events}
     first = next((event.came for event in events if not event.live), math.inf)
     in_first_history = max((event.event_id for event in events if event.came == first and not event.live), default=0)
     shown = {number for number, _, direct in chat.events if not direct}
-    unsure = _not_in_a_history(chat, events)
     found: set[str] = set()
     for number in set(range(1, max(published))) - published:
         if number in shown:
@@ -66,15 +67,19 @@ def _of_ids(chat: LedgerChatView, events: Sequence[PublishedEvent]) -> set[str]:
     return found
 
 
-def _not_in_a_history(chat: LedgerChatView, events: Sequence[PublishedEvent]) -> list[tuple[int, int]]:
+def _not_in_a_history(chat: LedgerChatView, events: Sequence[PublishedEvent], *, beside: bool) -> list[tuple[int, int]]:
     """Return the ids between which something may have been missed, as a history did not go beyond what was known.
 
     So it is where ids began again below the highest one: an absence is over with the first id above that.
+    `beside`: also those that joined while another monitor was there all the time, which may be the one that published.
     """
+    stays = chat.monitors.values()
     found: list[tuple[int, int]] = []
     for joined, _ in sorted(chat.monitors.values())[1:]:
         known = max((event.event_id for event in events if event.came < joined), default=0)
         after = next((event for event in events if event.came >= joined and event.event_id > known), None)
-        if known and after is not None and after.live:
+        if not known or after is None or not after.live:
+            continue
+        if beside or not any(other < joined and left > after.came for other, left in stays):
             found.append((known, after.event_id))
     return found

@@ -48,6 +48,7 @@ SEEN = (AGENT, comes(2, 2.0), event(3, 20.0))
 ALONE = (event(1, 1.0), comes(2, 2.0), event(3, 20.0))
 EITHER = {EXPECTED, INCOMPLETE}
 ALL = {COMPLETE, EXPECTED, INCOMPLETE}
+NEXT = (comes(6, 61.0, "M2"), closed(90.0))
 LAST = (comes(9, 61.0, "M2"), closed(90.0))
 BACK = (goes(4, 42.0), event(5, 50.0), comes(6, 61.0, "M2"), event(7, 70.0))
 
@@ -71,6 +72,7 @@ BACK = (goes(4, 42.0), event(5, 50.0), comes(6, 61.0, "M2"), event(7, 70.0))
         ((*SEEN, goes(4, 42.0), event(5, 42.5), event(7, 55.0), comes(8, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
         ((*SEEN, goes(4, 22.0), event(5, 30.0), event(7, 35.0), comes(8, 61.0, "M2"), closed(90.0)), {INCOMPLETE}),
         ((*SEEN, event(4, 25.0, receiverId="A"), event(5, 26.0), closed(32.0)), {EXPECTED}),
+        ((*SEEN, event(4, 25.0, receiverId="A"), event(5, 26.0), restored(41.0, 4, 5), *NEXT), {EXPECTED}),
         ((*SEEN, *BACK[:2], event(8, 42.5, receiverId="A"), *LAST), {INCOMPLETE}),
         ((*SEEN, event(4, 41.0), event(6, 41.5), goes(7, 42.0), comes(8, 61.0, "M2"), closed(90.0)), EITHER),
     ],

@@ -65,6 +65,16 @@ def test_an_absence_is_over_with_the_first_id_above_those_before_it(known_again:
     assert judge_published(NAME, view, events, Damage()) == {verdict}
 
 
+@pytest.mark.parametrize(("until", "verdicts"), [(math.inf, {EXPECTED, INCOMPLETE}), (7.5, {INCOMPLETE})])
+def test_an_id_that_is_skipped_while_another_monitor_comes_was_sent_to_nobody_if_the_first_one_published(
+    until: float, verdicts: set[str]
+) -> None:
+    view = chat(missing=(7,))
+    view.monitors = {"M": (2.5, until), "N": (6.5, math.inf)}
+    events = [*history(1, 2), *pushed(3, 4, 5, 6, 8, 9)]
+    assert judge_published(NAME, view, events, Damage()) == verdicts
+
+
 @pytest.mark.parametrize(
     ("asked", "verdicts"), [(9.05, {INCOMPLETE}), (9.5, {COMPLETE, INCOMPLETE}), (8.0, {COMPLETE})]
 )
