@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 SECRET = "a-client-secret-of-the-tests"
 SCOPE = "kafka"
 SECONDS = 12
-CHATS = 10
+CHATS = 40
+"""So many that each worker has some: of ten, one run in sixty had none on the partition of one of them."""
 
 
 class Site:
@@ -143,7 +144,7 @@ def test_chats_are_captured_while_tokens_of_a_file_and_of_an_endpoint_expire_and
         with worker as first, environment.bridge("worker-2", **of_file) as second:
             both = (first, second)
             wait_for(lambda: all(one.metric("chatbridge_shards") for one in both), 60, lambda: f"{told(both)}")
-            with environment.chats() as chats:
+            with environment.chats(concurrent_chats=CHATS) as chats:
                 wait_for(
                     lambda: sum(len(followed(one)) for one in both) == CHATS and all(map(all_joined, both)),
                     40,
