@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import pytest
 from confluent_kafka.admin import NewTopic
 
-from bridge.adapters.clock import SystemClock
-from bridge.adapters.kafka.claim_topic import KafkaClaims
 from bridge.adapters.kafka.kept_client import asking_client
 from bridge.adapters.kafka.worker_producer import KafkaWorkerProducer
 from bridge.capture import blame
 from bridge.capture.ports import Batch, Outgoing
-from bridge.capture.shard_claims import ShardClaims
-from bridge.capture.worker_transactions import WorkerTransactions
 from bridge.errors import KafkaUnavailable
 from bridge.sandbox.broker import LocalCluster
 from tests.capture.recorded_facts import RecordedFacts
 from tests.integration.test_transactional_writer import committed, settings_for
+from tests.integration.test_worker_lost_answers import together
 from tests.support.kafka_tools import create
 
 if TYPE_CHECKING:
@@ -44,7 +40,13 @@ def cluster() -> Iterator[LocalCluster]:
 
 
 class UntoldProducer(KafkaWorkerProducer):
-    """One that is not told which partitions accept nothing, as of a disk that stands still."""
+    """One that is not told which partitions accept nothing, as of a disk that stands still. `used`: ids, of all."""
+
+    used: ClassVar[set[str]] = set()
+
+    async def open(self) -> None:
+        self.used.add(self._transactional_id)
+        await super().open()
 
     async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
         del batches, doubted
@@ -67,29 +69,11 @@ class ProcessWithStuckShard:
     """A process of a worker with both shards. `written`: the other shard's events, of all processes."""
 
     def __init__(self, connection: KafkaConnection, written: list[bytes]) -> None:
-        self.connection = connection
         self.events = connection.topics.events
         self.written = written
-        self.opened: set[str] = set()
         self.questions = asking_client(connection)
         self.owners = object(), object()
-        self.worker = WorkerTransactions(
-            ids=[f"{connection.group}-worker:one:{number}" for number in range(IDS)],
-            make_producer=self.producer,
-            claims=ShardClaims(
-                KafkaClaims(connection),
-                worker="one",
-                number=lambda: uuid.uuid4().hex,
-                shard_id=lambda partition: f"{connection.group}-{partition}",
-            ),
-            most_seconds=connection.transaction_timeout,
-            clock=SystemClock(),
-            tell=RecordedFacts().emit,
-        )
-
-    def producer(self, name: str) -> KafkaWorkerProducer:
-        self.opened.add(name)
-        return UntoldProducer(self.connection, self.questions, name, (self.events, self.connection.topics.checkpoints))
+        self.worker = together(connection, self.questions, RecordedFacts(), ids=IDS, make=UntoldProducer)
 
     async def write(self, shard: int, text: bytes) -> None:
         held = await self.worker.take(shard, self.owners[shard])
@@ -129,7 +113,7 @@ async def scene(cluster: LocalCluster, connection: KafkaConnection) -> None:
         await first.worker.take(STUCK, first.owners[STUCK])
         cluster.nodes[2].kill()
         assert not any([await first.write_both() for _ in range(TRIES)])
-        assert len(first.opened) == IDS  # the last one was reached, and did not come to an end
+        assert len(UntoldProducer.used) == IDS  # the last one was reached, and did not come to an end
         await first.close()
         assert not any([await second.write_both() for _ in range(TRIES)])
         cluster.nodes[2].restart()

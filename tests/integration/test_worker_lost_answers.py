@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import count
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,18 +29,27 @@ if TYPE_CHECKING:
 NAME = "worker:one"
 
 
-def together(connection: KafkaConnection, questions: KeptClient, told: RecordedFacts) -> WorkerTransactions:
-    topics, numbers = connection.topics, count()
+def together(
+    connection: KafkaConnection,
+    questions: KeptClient,
+    told: RecordedFacts,
+    *,
+    ids: int = 2,
+    make: type[KafkaWorkerProducer] = KafkaWorkerProducer,
+) -> WorkerTransactions:
+    """Return the transactions of a process of a worker with so many transactional ids."""
+    topics = connection.topics
     claims = ShardClaims(
         KafkaClaims(connection),
         worker="one",
-        number=lambda: str(next(numbers)),
+        number=lambda: uuid.uuid4().hex,
         shard_id=lambda partition: f"{connection.group}-{partition}",
     )
     written = (topics.events, topics.sessions, topics.quarantine, topics.checkpoints)
+    own = f"{connection.group}-{NAME}"
     return WorkerTransactions(
-        ids=[f"{connection.group}-{NAME}", f"{connection.group}-{NAME}:2"],
-        make_producer=lambda name: KafkaWorkerProducer(connection, questions, name, written),
+        ids=[own, *(f"{own}:{number}" for number in range(2, ids + 1))],
+        make_producer=lambda name: make(connection, questions, name, written),
         claims=claims,
         most_seconds=connection.transaction_timeout,
         clock=SystemClock(),
