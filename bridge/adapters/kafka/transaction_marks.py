@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from aiokafka.client import AIOKafkaClient
 
+    from bridge.adapters.kafka.kept_client import KeptClient
     from bridge.adapters.kafka.transaction_requests import FoundTransaction
 
 _LOOK_SECONDS: Final = 0.25
@@ -68,6 +69,18 @@ async def state_of(client: AIOKafkaClient, transactional_id: str) -> FoundTransa
     """Return what has become of the last transaction of an id; None when Kafka does not tell it."""
     try:
         async with time_limit(_ANSWER_SECONDS, "Kafka does not answer what has become of a transaction"):
+            return await call(last_transaction(client, transactional_id), _not_told)
+    except KafkaUnavailable:
+        return None
+
+
+async def state_by_any(questions: KeptClient, transactional_id: str) -> FoundTransaction | None:
+    """Return the same, told to a client that is another one after each question without an answer."""
+    try:
+        async with (
+            time_limit(_ANSWER_SECONDS, "Kafka does not answer what has become of a transaction"),
+            questions.use() as client,
+        ):
             return await call(last_transaction(client, transactional_id), _not_told)
     except KafkaUnavailable:
         return None

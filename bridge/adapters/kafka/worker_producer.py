@@ -13,7 +13,7 @@ from bridge.adapters.kafka.calls import call as kafka_call
 from bridge.adapters.kafka.calls import time_limit, unavailable
 from bridge.adapters.kafka.replicas_in_sync import too_few_in_sync
 from bridge.adapters.kafka.stopping import abandon_producer
-from bridge.adapters.kafka.transaction_marks import answered_or, state_of
+from bridge.adapters.kafka.transaction_marks import answered_or, state_by_any, state_of
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter, place_records, topics_of
 from bridge.errors import BridgeError, KafkaUnavailable, TopicMissing, TransactionHeldUp, TransactionNotMarked
 
@@ -57,8 +57,14 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
             raise TransactionNotMarked("Kafka cannot mark the end of a transaction on each of its partitions")
 
     async def unmarked(self, transactional_id: str) -> Collection[int | None] | None:
-        """Return what the coordinator of the id says now; it is not waited for longer than two seconds."""
-        found = await state_of(self._opened().client, transactional_id)
+        """Return what the coordinator of the id says now; it is not waited for longer than two seconds.
+
+        The producer's client is not the only one that asks: if all brokers have moved to other addresses, it never
+        finds them, and it is not replaced as long as every shard is kept waiting for this answer.
+        """
+        own = state_of(self._opened().client, transactional_id)
+        told = await asyncio.gather(own, state_by_any(self._questions, transactional_id))
+        found = next((one for one in told if one is not None), None)
         if found is None or not _decided(found):
             return None if found is None else ()
         # What is left may be the group's offsets, which this client may not describe.
