@@ -109,19 +109,22 @@ class WorkerIds:
         return self.failing.intersection(shards) | (set(shards) - self._writable if self._held_up else set())
 
     def written(self, shards: Iterable[int]) -> None:
-        """Take note of shards that were written."""
+        """Take note of shards that were written; one that was left meanwhile is forgotten already."""
         self.failing.difference_update(shards)
-        self._writable.update(shards)
+        self._writable.update(self._held(shards))
 
     def failed(self, shards: Iterable[int]) -> None:
-        """Take note of shards that could not be written."""
-        self.failing.update(shards)
+        """Take note of shards that could not be written; one that was left meanwhile is forgotten already."""
+        self.failing.update(self._held(shards))
         self._writable.difference_update(shards)
 
     def forget(self, shard: int) -> None:
         """Take note that a shard is not this worker's any more."""
         self.failing.discard(shard)
         self._writable.discard(shard)
+
+    def _held(self, shards: Iterable[int]) -> list[int]:
+        return [one for one in shards if self._claims.held(one) is not None]
 
     @property
     def _one_left(self) -> bool:

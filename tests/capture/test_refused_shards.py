@@ -144,6 +144,31 @@ def test_a_shard_that_has_ended_does_not_count_as_failing_any_more() -> None:
     play(leaves())
 
 
+def test_a_shard_that_is_left_while_its_transaction_fails_does_not_count_as_failing_after_that() -> None:
+    kafka = ClaimedKafka(silent={REFUSED})
+
+    async def leaves() -> None:
+        worker, owner = kafka.worker(ONE), object()
+        [held] = await taken(worker, OTHER)
+        await worker.commit(held, batch(OTHER, "a"))
+        refused = await worker.take(REFUSED, owner)
+        kafka.began.clear()
+        trying = asyncio.create_task(worker.commit(refused, batch(REFUSED, "refused")))
+        await kafka.began.wait()
+        other = asyncio.create_task(worker.commit(held, batch(OTHER, "b")))
+        trying.cancel()
+        await asyncio.wait([trying])
+        await worker.release(REFUSED, owner)
+        await other
+        assert OTHER not in kafka.doubted
+        await worker.close()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(blame, "PATIENCE", 0.05)
+        play(leaves())
+    assert kafka.transactions == [{OTHER}, {REFUSED}, {OTHER}]
+
+
 def test_as_long_as_a_shard_fails_it_is_asked_about_all_once_a_second_and_about_it_each_time() -> None:
     doubts = Doubts()
     assert doubts.about([0, 1], [], 5.0, failing=False) == set()
