@@ -17,21 +17,32 @@ seconds, so that two servers that take more than four seconds each are not waite
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from functools import wraps
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, NoError, for_code
+from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
+
+if TYPE_CHECKING:
+    from aiokafka.client import CoordinationType
 
 __all__ = ["AIOKafkaAdminClient", "AIOKafkaClient", "AIOKafkaConsumer", "AIOKafkaProducer"]
 
 _BOOTSTRAP_MS: Final = 4_000
 """For two of three that say nothing, and to start within the ten seconds that questions have (`kept_client.py`)."""
+_SILENT_SECONDS: Final = 0.5
+"""Some who ask have a second in all. On a network that is slower, the last broker that is asked answers."""
+_MOST_SILENT: Final = 2
+"""So many are passed over that say nothing: who asks has no time to wait for all brokers of a cluster."""
 _make = MetadataRequest.__init__
 _bootstrap = AIOKafkaClient.bootstrap
+_send = AIOKafkaAdminClient._send_request  # noqa: SLF001
 
 
 def _ask_only(self: MetadataRequest, topics: list[str] | None = None, _allowed: object = None) -> None:
@@ -58,3 +69,38 @@ async def _bootstrap_soon(self: AIOKafkaClient) -> None:
 
 
 AIOKafkaClient.bootstrap = _bootstrap_soon
+
+
+async def answer_of_one(client: AIOKafkaClient, request: Any) -> Any:
+    """Return the answer of one broker to what every broker answers, and which asked twice does no harm.
+
+    `client` is started. Raises what aiokafka raises, for the last one that was asked; NodeNotReadyError if metadata
+    names none.
+    """
+    nodes = [broker.nodeId for broker in client.cluster.brokers()]
+    random.shuffle(nodes)
+    silent = 0
+    for node in nodes[:-1]:
+        with contextlib.suppress(NodeNotReadyError, KafkaConnectionError):
+            try:
+                async with asyncio.timeout(_SILENT_SECONDS if silent < _MOST_SILENT else None):
+                    return await client.send(node, request)
+            except TimeoutError:
+                silent += 1
+    return await client.send(nodes[-1] if nodes else None, request)
+
+
+async def _found_by_any(self: AIOKafkaClient, coordinator_type: CoordinationType, coordinator_key: str) -> int:
+    response = await answer_of_one(self, FindCoordinatorRequest(coordinator_key, coordinator_type))
+    if (error := for_code(response.error_code)) is not NoError:
+        raise error
+    return int(response.coordinator_id)
+
+
+async def _sent_to_any(self: AIOKafkaAdminClient, request: Any, node_id: int | None = None) -> Any:
+    """Relies on `AIOKafkaAdminClient._client`."""
+    return await (_send(self, request, node_id) if node_id is not None else answer_of_one(self._client, request))
+
+
+AIOKafkaClient.coordinator_lookup = _found_by_any
+AIOKafkaAdminClient._send_request = _sent_to_any  # noqa: SLF001

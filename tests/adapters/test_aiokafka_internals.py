@@ -311,3 +311,10 @@ def test_bootstrap_gives_each_server_the_time_of_a_request() -> None:
     source = inspect.getsource(AIOKafkaClient.bootstrap)
     assert "request_timeout_ms=self._request_timeout_ms" in source, "kafka_clients shortens it meanwhile"
     assert "raise KafkaConnectionError(f" in source, "kafka_clients asks all servers again then"
+
+
+def test_what_kafka_clients_replaces_is_how_aiokafka_looks_up_coordinators_and_asks_any_broker() -> None:
+    for user in (Sender, GroupCoordinator):
+        assert "client.coordinator_lookup(" in inspect.getsource(user)
+    for asking in (AIOKafkaAdminClient.find_coordinator, AIOKafkaAdminClient.describe_configs):
+        assert "self._send_request(req" in inspect.getsource(asking)

@@ -1,4 +1,4 @@
-"""Every private attribute of aiokafka that the bridge reads or sets, one function each, but one of `kafka_clients.py`.
+"""Each private attribute of aiokafka that the bridge reads or sets, one function each, but those of `kafka_clients.py`.
 
 aiokafka is pinned to a minor version because of this file. tests/adapters/test_aiokafka_internals.py and
 tests/integration/test_aiokafka_running_clients.py name each attribute and what it is needed for; they fail when an

@@ -1,17 +1,11 @@
-"""Asks any broker what all of them know, and passes over those that cannot be reached.
-
-For seconds after a broker has died, metadata still names it.
-"""
+"""Asks any broker what all of them know, and passes over those that cannot be reached or say nothing."""
 
 from __future__ import annotations
 
-import contextlib
-import random
 from typing import TYPE_CHECKING, Any
 
-from aiokafka.errors import KafkaConnectionError, NodeNotReadyError
-
 from bridge.adapters.kafka.calls import call
+from bridge.kafka_clients import answer_of_one
 
 if TYPE_CHECKING:
     from aiokafka.client import AIOKafkaClient
@@ -24,13 +18,4 @@ async def answer_of_any(client: AIOKafkaClient, request: Any, failed: Translate)
 
     Raises what `failed` raises, also for NotImplementedError: that broker does not know the request.
     """
-    return await call(_answer(client, request), failed)
-
-
-async def _answer(client: AIOKafkaClient, request: Any) -> Any:
-    nodes = [broker.nodeId for broker in client.cluster.brokers()]
-    random.shuffle(nodes)
-    for node in nodes[:-1]:
-        with contextlib.suppress(NodeNotReadyError, KafkaConnectionError):
-            return await client.send(node, request)
-    return await client.send(nodes[-1] if nodes else None, request)
+    return await call(answer_of_one(client, request), failed)
