@@ -44,7 +44,8 @@ class WorkerIds:
     shards that could not be written the last time; their claims are not renewed.
 
     Within, `_held_up`: the ids that cannot be used, as far as is known, with the shards that hold each up; None among
-    them if that is not known. `_writable`: shards that were written the last time.
+    them if that is not known. `_unknown`: those that a former process may have left held up. `_writable`: shards that
+    were written the last time.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class WorkerIds:
         self._opening: asyncio.Task[WorkerProducer] | None = None
         self._renewals: dict[int, asyncio.Task[None]] = {}
         self._held_up: dict[str, frozenset[int | None]] = {}
+        self._unknown = set(ids)
         self._writable: set[int] = set()
         self._closings = Closings("release the worker's producer")
         self.in_doubt: frozenset[int] = frozenset()
@@ -132,11 +134,11 @@ class WorkerIds:
 
     async def _still_held_up(self, producer: WorkerProducer) -> dict[str, frozenset[int | None]]:
         """Return which ids are held up, and by which shards; as before where Kafka does not tell."""
-        before = self._held_up
-        answers = await asyncio.gather(*map(producer.unmarked, before))
-        now = zip(before, answers, strict=True)
-        found = {one: before[one] if shards is None else frozenset(shards) for one, shards in now}
-        return {one: shards for one, shards in found.items() if shards}
+        before, asked = self._held_up, list(self._held_up.keys() | self._unknown)
+        answers = dict(zip(asked, await asyncio.gather(*map(producer.unmarked, asked)), strict=True))
+        self._unknown -= {one for one, shards in answers.items() if shards is not None}
+        found = {one: before.get(one, ()) if shards is None else shards for one, shards in answers.items()}
+        return {one: frozenset(shards) for one, shards in found.items() if shards}
 
     def drop(self, producer: WorkerProducer, left_open: Iterable[int] = ()) -> None:
         """Drop a producer that failed. It closes in the background, and begins no transaction any more.
@@ -207,7 +209,8 @@ class WorkerIds:
                 self._renew(held)
             await self._claims.check()
             self._held_up.pop(transactional_id, None)
-            if self._one_left:
+            self._unknown.discard(transactional_id)
+            if self._one_left or self._unknown:
                 self._held_up = await self._still_held_up(producer)
         except BaseException:
             self._closings.begin(producer.close())

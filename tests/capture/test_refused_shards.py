@@ -223,6 +223,30 @@ def test_who_comes_after_a_process_with_one_id_left_keeps_it_from_the_shards_tha
     assert [key for _, key in kafka.committed[REFUSED]] == [b"a"]
 
 
+@pytest.mark.parametrize("untold", [False, True])
+def test_who_comes_with_one_id_left_asks_about_the_others_although_it_has_tried_none(*, untold: bool) -> None:
+    """Until it is told."""
+    kafka = ClaimedKafka(stuck={REFUSED}, not_marked={f"{ONE}:2", f"{ONE}:3"}, state_untold=untold)
+    kafka.unmarked = {one: {REFUSED} for one in kafka.not_marked}
+
+    async def comes() -> None:
+        worker, owner = kafka.worker(ONE), object()
+        if untold:
+            kafka.unheard = 1
+            with pytest.raises(KafkaUnavailable, match="not known"):
+                await worker.commit(await worker.take(OTHER, owner), batch(OTHER, "a"))
+            kafka.state_untold = False
+        other, stuck = [await worker.take(shard, owner) for shard in (OTHER, REFUSED)]
+        with pytest.raises(KafkaUnavailable, match="last transactional id"):
+            await worker.commit(stuck, batch(REFUSED, "kept"))
+        await worker.commit(other, batch(OTHER, "b"))
+        await worker.close()
+
+    play(comes())
+    assert kafka.committed[OTHER][-1] == (ONE, b"b")
+    assert kafka.transactions[-1] == {OTHER}
+
+
 def test_a_shard_that_was_written_since_is_not_to_blame_although_a_mark_of_it_is_missing() -> None:
     """Kafka hears of the marks on one broker together, when the last one is written or given up."""
     kafka = ClaimedKafka(not_marked={ONE, f"{ONE}:2"}, unmarked={ONE: {OTHER, REFUSED}, f"{ONE}:2": {REFUSED}})
