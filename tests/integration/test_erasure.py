@@ -12,7 +12,8 @@ import pytest
 from bridge.adapters.kafka.audit_log import AuditLog
 from bridge.adapters.kafka.topic_reader import reader
 from bridge.cli import main
-from bridge.commands import stored_waiting
+from bridge.commands import erasing_chats, stored_waiting
+from bridge.commands.erased_logs import remembered_chats
 from bridge.records.audit_chain import (
     ERASED,
     EXPORTED,
@@ -34,12 +35,14 @@ from tests.support.kafka_tools import alter
 from tests.support.processes import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from aiokafka.structs import ConsumerRecord
 
     from bridge.capture.ports import Outgoing
+    from bridge.commands.stored_values import StoredValues
+    from bridge.config import Config
     from bridge.records.audit_chain import AuditEntry
 
 QUICK_CLEANER = {"log.cleaner.backoff.ms": "100", "log.initial.task.delay.ms": "100"}
@@ -169,6 +172,7 @@ def test_a_closed_chat_is_gone_from_every_file_of_the_broker_and_what_was_proved
     with environment.bridge() as bridge, environment.chats(concurrent_chats=2, events_per_second=20) as closing:
         wait_for(lambda: all_joined(bridge, 2), 30, "not joined")
         kept, erased = sorted(chat["sessionId"] for chat in followed(bridge))
+        wait_for(lambda: installation.checkpoint(kept), 30, "it is not committed that it is open")
         code, [refusal] = installation.verb("erase", kept)
         assert (code, refusal["outcome"]) == (1, REFUSED_OPEN)
         closing.terminate()
@@ -204,6 +208,30 @@ def test_a_closed_chat_is_gone_from_every_file_of_the_broker_and_what_was_proved
     audited = installation.audited()
     assert audited[:7] == [*first, ("erase", ERASED), ("release", RELEASED)]
     assert audited[-1] == ("erase", ERASED)
+
+
+def test_a_chat_that_is_opened_after_it_was_looked_for_is_not_erased(
+    installation: CleanedInstallation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shard has joined it when it is asked, and does nothing."""
+    environment, look = installation.environment, remembered_chats
+    looks: list[dict[str, bool]] = []
+
+    async def not_there_at_first(config: Config, values: StoredValues, chats: Collection[str]) -> dict[str, bool]:
+        looks.append(await look(config, values, chats) if looks else {})
+        return looks[-1]
+
+    monkeypatch.setattr(erasing_chats, "remembered_chats", not_there_at_first)
+    with environment.bridge() as bridge, environment.chats(concurrent_chats=1, events_per_second=20):
+        wait_for(lambda: all_joined(bridge, 1), 30, "not joined")
+        [chat] = (one["sessionId"] for one in followed(bridge))
+        wait_for(lambda: installation.checkpoint(chat), 30, "it is not committed that it is open")
+        code, [refusal] = installation.verb("erase", chat)
+        assert (code, refusal["outcome"], refusal["remaining"]) == (1, REFUSED_OPEN, [])
+        assert looks == [{}, {chat: True}]
+        assert installation.checkpoint(chat)
+        assert bridge.terminate() == 0
+    assert installation.audited() == [("erase", REQUESTED), ("erase", REFUSED_OPEN)]
 
 
 def copies(installation: CleanedInstallation, session_id: str) -> int:

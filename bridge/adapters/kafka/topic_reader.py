@@ -102,6 +102,8 @@ class TopicReader:
     async def whole(self, topic: str, partitions: Iterable[int]) -> AsyncIterator[Sequence[ConsumerRecord]]:
         """Yield the records committed by now, from the beginning, in order within a partition."""
         assigned = [TopicPartition(topic, partition) for partition in partitions]
+        if not assigned:
+            return  # aiokafka takes none for all that are assigned
         with kafka_errors(self._failed):
             self._consumer.assign(assigned)
         await self._answered(self._consumer.seek_to_beginning(*assigned))
