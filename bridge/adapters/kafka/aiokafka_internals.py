@@ -320,9 +320,12 @@ def ask_for_topics(client: AIOKafkaClient, topics: Iterable[str]) -> Awaitable[b
 def ask_no_more(client: AIOKafkaClient, topics: Iterable[str]) -> None:
     """Have a client not ask for these topics any more, which do not exist, with each update of those that do.
 
+    If it has no others, it goes on to ask for them: without a topic, aiokafka asks for all that the cluster has.
+
     Relies on `AIOKafkaClient._topics`, a set of names.
     """
-    client.set_topics(client._topics - set(topics))  # noqa: SLF001
+    if others := client._topics - set(topics):  # noqa: SLF001
+        client.set_topics(others)
 
 
 def read_positions(consumer: AIOKafkaConsumer) -> list[tuple[int, int, int]]:
