@@ -318,3 +318,4 @@ def test_what_kafka_clients_replaces_is_how_aiokafka_looks_up_coordinators_and_a
         assert "client.coordinator_lookup(" in inspect.getsource(user)
     for asking in (AIOKafkaAdminClient.find_coordinator, AIOKafkaAdminClient.describe_configs):
         assert "self._send_request(req" in inspect.getsource(asking)
+    assert "async with self._get_conn_lock:" in inspect.getsource(AIOKafkaClient._get_conn), "there is one for each"

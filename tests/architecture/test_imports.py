@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": {"errors"},
     "defects": {"errors", "facts", "telemetry"},
     "closings": {"waiting"},
-    "kafka_clients": set(),
+    "kafka_clients": {"waiting"},
     "capture": {
         "transcript",
         "archive",
