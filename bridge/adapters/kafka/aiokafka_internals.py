@@ -318,9 +318,7 @@ def ask_for_topics(client: AIOKafkaClient, topics: Iterable[str]) -> Awaitable[b
 
 
 def ask_no_more(client: AIOKafkaClient, topics: Iterable[str]) -> None:
-    """Have a client not ask for these topics any more, which do not exist, with each update of those that do.
-
-    If it has no others, it goes on to ask for them: without a topic, aiokafka asks for all that the cluster has.
+    """Have a client not ask for topics any more that do not exist; if it had none left, it would ask for all there are.
 
     Relies on `AIOKafkaClient._topics`, a set of names.
     """
