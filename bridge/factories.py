@@ -6,7 +6,8 @@ Every command that uses Kafka imports this: what only a worker needs is in `work
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.adapters.kafka.access_probe import AccessProbe, RightsCheck
 from bridge.adapters.kafka.connection_causes import ClientFacts
@@ -36,15 +37,23 @@ if TYPE_CHECKING:
 
     _Result = TypeVar("_Result")
 
+_KERBEROS: Final = "GSSAPI"
+
 
 def kafka_arguments(config: Config) -> ClientArguments:
     """Return the keyword arguments that every aiokafka client needs, but for the servers. To be called in a loop.
 
-    Raises ConfigError when OAUTHBEARER has no source of tokens, or lacks the package for it; OSError or ValueError when
-    a file cannot be used now.
+    Raises ConfigError when OAUTHBEARER has no source of tokens, or a mechanism lacks the package for it; OSError or
+    ValueError when a file cannot be used now.
     """
     kafka = config.kafka
-    if kafka.client.get("sasl_mechanism") != OAUTHBEARER:
+    mechanism = kafka.client.get("sasl_mechanism")
+    if mechanism == _KERBEROS and find_spec("gssapi") is None:  # aiokafka's connections fail with an assertion then
+        raise ConfigError(
+            f"kafka.client.sasl_mechanism: the package for {_KERBEROS} is not installed",
+            next_step="pip install 'aiokafka[gssapi]'",
+        )
+    if mechanism != OAUTHBEARER:
         return kafka.client_arguments()
     return kafka.client_arguments({"sasl_oauth_token_provider": _tokens_of(kafka.oauth)})
 
