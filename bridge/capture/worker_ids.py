@@ -8,7 +8,8 @@ under the former id may be on its way to it.
 So each transaction that cannot be marked uses up an id, until it is marked. The last one is kept from the shards on
 whose partitions these marks are missing: else one of them, tried again and again, would stop all in the end. Kafka
 tells which they are, also where a former process of the worker left them behind. Where it does not, the last id is kept
-from those that could not be written the last time.
+from those that could not be written the last time, and from those that take announcements, unless offsets were
+committed since: it is not told that the mark on a partition of the group's offsets is missing.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced, Transactio
 from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from bridge.capture.ports import Batch
     from bridge.capture.shard_claims import HeldShard, ShardClaims
     from bridge.capture.worker_ports import WorkerProducer
 
@@ -41,11 +43,12 @@ class WorkerIds:
 
     `in_doubt`: the shards of a transaction the end of which was asked for, as long as the outcome is not known; opening
     a producer settles it. `left_open`: those of transactions that failed before, and may be open until then. `failing`:
-    shards that could not be written the last time; their claims are not renewed.
+    shards that could not be written the last time; their claims are not renewed. `offsets_taken`: whether the group's
+    offsets were committed the last time.
 
-    Within, `_held_up`: the ids that cannot be used, as far as is known, with the shards that hold each up; None among
-    them if that is not known. `_unknown`: those that a former process may have left held up. `_writable`: shards that
-    were written the last time.
+    Within, `_held_up`: the ids that cannot be used, as far as is known, with the partitions that hold each up; None
+    among them if that is not known. `_unknown`: those that a former process may have left held up. `_writable`: shards
+    that were written the last time.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class WorkerIds:
         self.in_doubt: frozenset[int] = frozenset()
         self.left_open: frozenset[int] = frozenset()
         self.failing: set[int] = set()
+        self.offsets_taken = False
 
     async def ready(self) -> WorkerProducer:
         """Return the producer, initialised, after all claims were checked: with one attempt for all who wait for it.
@@ -87,20 +91,28 @@ class WorkerIds:
         """Return whether it is known that the last transaction of the producer's id is not marked."""
         return bool(await producer.unmarked(self._ids[0]))
 
-    def kept(self) -> dict[int, BridgeError]:
-        """Return the shards that may not be in a transaction now, with the reason; none as long as two ids are left.
+    def kept(self, batches: Mapping[int, Batch]) -> dict[int, BridgeError]:
+        """Return the shards that may not write these batches now, with the reason; none as long as two ids are left.
 
         Kafka hears of many partitions together: a shard that was written since is not to blame.
         """
         if not self._one_left:
             return {}
-        named = set[int | None]().union(*self._held_up.values())
-        shards = {one for one in named if one is not None} | (self.failing if None in named else set())
-        return {shard: KafkaUnavailable(_KEPT) for shard in shards - self._writable}
+        named = frozenset[int | None]().union(*self._held_up.values())
+        return {shard: KafkaUnavailable(_KEPT) for shard, one in batches.items() if self._is_kept(shard, one, named)}
 
-    async def look_for_others(self, partition: int) -> None:
+    def _is_kept(self, shard: int, batch: Batch, named: frozenset[int | None]) -> bool:
+        if None in named and (
+            shard in self.failing or (batch.announcement_offset is not None and not self.offsets_taken)
+        ):
+            return True
+        # What is another shard's to take goes to the partition of that one.
+        written = {shard, *(record.partition for record in batch.records)}
+        return shard not in self._writable and not named.isdisjoint(written)
+
+    async def look_for_others(self, partition: int, batch: Batch) -> None:
         """If a shard is kept from the last id, find out which others can be used again. Raises as `ready`."""
-        if partition in self.kept():
+        if self.kept({partition: batch}):
             producer = await self.ready()
             held_up = await self._still_held_up(producer)
             if producer is self._producer:

@@ -35,10 +35,10 @@ class WorkerProducer(Protocol):
         """
 
     async def unmarked(self, transactional_id: str) -> Collection[int | None] | None:
-        """Return the shards with a partition on which the end of the last transaction of an id remains to be marked.
+        """Return the numbers of the partitions on which the end of the last transaction of an id remains to be marked.
 
-        Of an end that is decided: no shard otherwise. A shard may be among them although it can be written, as Kafka
-        hears of partitions together. None among them: it is not known which. None instead: Kafka does not tell.
+        Of an end that is decided: none otherwise. One may be among them although it can be written, as Kafka hears of
+        partitions together. None among them: it is not known which. None instead: Kafka does not tell.
         """
 
     async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:

@@ -9,9 +9,7 @@ transactional id is initialised, if it is not, and the claims of all its shards 
 (3) the claims are read to the end, and the shard is given up if a later one is there; (4) the ids of all other
 claimants are initialised, which fences them, and its own id, too, if another claim under it is there; (5) their claims
 are removed; (6) the shard reads its records. A worker whose producer fails, fenced or not, starts at (1): it goes on
-with the shards whose last claim is its own.
-
-A worker has several transactional ids and uses one; `worker_ids.py` says when it goes on under the next.
+with the shards whose last claim is its own. It has several transactional ids and uses one: see `worker_ids.py`.
 
 Nothing of a transaction is committed as long as its end was not asked for. So if it fails before, the shards that are
 not to blame are written again as they were (`blame.py`). If its end fails, the outcome is in doubt: each of its shards
@@ -153,7 +151,7 @@ class WorkerTransactions:
 
         Raises KafkaUnavailable, ShardFenced.
         """
-        await self._ids.look_for_others(held.partition)
+        await self._ids.look_for_others(held.partition, batch)
         self._claims.still(held)  # nothing is waited for between this and `_hand_in`
         part = HandedIn(held, batch)
         self._hand_in(part)
@@ -216,7 +214,7 @@ class WorkerTransactions:
             # Meanwhile a shard may have been left, or taken again: nothing is waited for between this and `_under_way`.
             parts = self._still_held(parts)
             self._ids.failed(unwritable.keys() & parts.keys())
-            for shard, error in {**self._ids.kept(), **unwritable}.items():
+            for shard, error in {**self._ids.kept(batches_of(parts)), **unwritable}.items():
                 if shard in parts:
                     parts.pop(shard).fail(error)
             if not parts:
@@ -297,6 +295,7 @@ class WorkerTransactions:
         taking = [shard for shard, part in parts.items() if part.batch.announcement_offset is not None]
         if not taking:
             return None
+        self._ids.offsets_taken = False
         committing = asyncio.create_task(producer.commit_offsets(), name="commit offsets")
         began = self._clock.monotonic()
         try:
@@ -304,6 +303,7 @@ class WorkerTransactions:
                 await asyncio.wait([committing], timeout=_CHECK_WAIT)
                 if committing.done():
                     await committing
+                    self._ids.offsets_taken = True
                     return None
                 others = bool(self._waiting or self._coming) or len(taking) < len(parts)
                 seconds = self._clock.monotonic() - began

@@ -42,11 +42,12 @@ class ClaimedKafka:
     leader: too few replicas are in sync. It is told only of shards that are doubted. `stuck`: nobody is told of those.
     `state_untold`: what has become of transactions is not told. `doubted`: about which shards it was asked.
     `not_marked`: ids whose last transaction is decided, and a partition of which has no leader; `aborted`: those of
-    which it is decided that it is aborted; `unmarked`: id -> its shards that hold it up, where that is told.
+    which it is decided that it is aborted; `unmarked`: id -> its partitions that hold it up, where that is told.
     `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
     end is decided, and not marked. `late`: seconds that the next request takes, and that the next answer takes.
     `stable`: shard -> the last stable offset of its claims, as long as a transaction is open before the others.
-    `offsets_refused`: what committing offsets fails with, `offsets_silent`: it is not answered;
+    `offsets_refused`: what committing offsets fails with, `offsets_silent`: it is not answered; `offsets_stuck`: nor is
+    the end of a transaction marked that was to commit some, and it is not told that this is missing;
     `acknowledged_before_offsets`: shards of each transaction.
     `reads`: shards whose claims were read, and from where on; `checkpoint_reads`: from where on reads of checkpoints
     had to be stable.
@@ -79,6 +80,7 @@ class ClaimedKafka:
     questions: int = 0
     offsets_refused: Exception | None = None
     offsets_silent: bool = False
+    offsets_stuck: bool = False
     acknowledged_before_offsets: list[int] = field(default_factory=list)
     unheard: int = 0
     leader_lost_at_end: bool = False
@@ -255,6 +257,7 @@ class MemoryProducer:
     number: int = 0
     sent: Mapping[int, Batch] = field(default_factory=dict)
     acknowledged: int = 0
+    offsets_asked: bool = False
 
     async def open(self) -> None:
         self.number = await self.kafka.asked(self._initialised)
@@ -301,7 +304,8 @@ class MemoryProducer:
         self.kafka.acknowledged_before_offsets.append(self.acknowledged)
         if self.kafka.offsets_refused is not None:
             raise self.kafka.offsets_refused
-        if self.kafka.offsets_silent:
+        self.offsets_asked = True
+        if self.kafka.offsets_silent or self.kafka.offsets_stuck:
             await asyncio.Event().wait()
 
     async def end(self) -> bool:
@@ -326,7 +330,10 @@ class MemoryProducer:
         if stuck := (self.kafka.refusing | self.kafka.stuck) & self.sent.keys():
             self.kafka.not_marked.add(self.name)
             self.kafka.aborted.add(self.name)  # by whoever initialises the id
-            self.kafka.unmarked[self.name] = stuck
+            self.kafka.unmarked[self.name] = {one.partition for shard in stuck for one in self.sent[shard].records}
+        if self.offsets_asked and self.kafka.offsets_stuck:
+            self.kafka.not_marked.add(self.name)
+            self.kafka.aborted.add(self.name)
 
     def _fenced(self) -> None:
         if self.number != self.kafka.epochs[self.name]:
