@@ -201,7 +201,7 @@ class WorkerIds:
             try:
                 self._producer = await self._opened(own)
             except TransactionNotMarked:
-                self._held_up[own] = frozenset([None])
+                self._held_up.setdefault(own, frozenset([None]))  # none has begun since, if it was held up before
                 self._ids.rotate(-1)
             else:
                 return self._producer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +13,6 @@ from bridge.errors import KafkaUnavailable
 from tests.capture.claimed_kafka import ClaimedKafka, batch, play, taken
 
 if TYPE_CHECKING:
-    from bridge.capture.ports import Batch
-    from bridge.capture.shard_claims import HeldShard
     from bridge.capture.worker_transactions import WorkerTransactions
 
 ONE = "one"
@@ -277,67 +274,3 @@ def test_a_shard_that_was_written_since_is_not_to_blame_although_a_mark_of_it_is
     play(told_together())
     assert [key for _, key in kafka.committed[OTHER]] == [b"a", b"b", b"c"]
     assert kafka.committed[REFUSED] == []
-
-
-async def goes_on_beside(worker: WorkerTransactions, other: HeldShard, tried: HeldShard, write: Batch) -> None:
-    """Have one shard try in vain to write a batch, while another one writes."""
-    trying = asyncio.create_task(worker.commit(tried, write))
-    while not trying.done():
-        await worker.commit(other, batch(OTHER, "a"))
-    with pytest.raises(KafkaUnavailable):
-        await trying
-
-
-def test_the_last_id_is_kept_from_a_shard_that_writes_to_a_stuck_partition_of_another_number() -> None:
-    """As an announcement that is another shard's to take: Kafka names the partition, not who writes there."""
-    elsewhere = TIMES
-    kafka = ClaimedKafka(stuck={REFUSED})
-
-    async def forwards() -> None:
-        worker, owner = kafka.worker(ONE), object()
-        [other] = await taken(worker, OTHER)
-        for _ in range(TIMES):
-            tried = await worker.take(REFUSED, owner)
-            await goes_on_beside(worker, other, tried, batch(elsewhere, "forwarded"))
-        assert kafka.not_marked == {ONE, f"{ONE}:2"}
-        kafka.stuck.clear()
-        kafka.not_marked.clear()
-        await worker.commit(await worker.take(REFUSED, owner), batch(elsewhere, "b"))
-        await worker.close()
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(blame, "PATIENCE", 0.05)
-        play(forwards())
-    assert [key for _, key in kafka.committed[REFUSED]] == [b"b"]
-
-
-@pytest.mark.parametrize("restarted", [False, True])
-def test_the_last_id_is_kept_from_shards_that_take_announcements_if_offsets_hold_up_the_others(
-    *, restarted: bool
-) -> None:
-    """One partition of the group's offsets: each shard that takes one for the first time has not failed before."""
-    takers = range(OTHER + 1, OTHER + 1 + TIMES)
-    kafka = ClaimedKafka(offsets_stuck=True)
-
-    async def one_by_one() -> None:
-        worker = kafka.worker(ONE)
-        other, *taking = await taken(worker, OTHER, *takers)
-        for held in taking[:2] if restarted else taking:
-            await goes_on_beside(worker, other, held, replace(batch(held.partition, "a"), announcement_offset=7))
-        if restarted:
-            await worker.close()
-            worker = kafka.worker(ONE)
-            other, *taking = await taken(worker, OTHER, *takers)
-            for held in taking:
-                await goes_on_beside(worker, other, held, replace(batch(held.partition, "a"), announcement_offset=7))
-        assert kafka.not_marked == {ONE, f"{ONE}:2"}
-        kafka.offsets_stuck = False
-        kafka.not_marked.clear()
-        [last] = await taken(worker, takers[-1])
-        await worker.commit(last, replace(batch(last.partition, "b"), announcement_offset=7))
-        await worker.close()
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(blame, "PATIENCE", 0.05)
-        play(one_by_one())
-    assert [key for _, key in kafka.committed[takers[-1]]] == [b"b"]
