@@ -14,6 +14,7 @@ from bridge.capture.ports import Batch, Outgoing
 from bridge.capture.shard_claims import ShardClaims
 from bridge.capture.worker_transactions import WorkerTransactions
 from bridge.errors import KafkaUnavailable, ShardFenced, TransactionNotMarked
+from tests.capture.loop_clock import LoopClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
@@ -136,16 +137,6 @@ class ClaimedKafka:
             if claimant is not None:
                 found[key] = claimant
         return list(found.values())
-
-
-class LoopClock:
-    """The event loop's clock."""
-
-    def now_us(self) -> int:
-        return int(self.monotonic() * 1_000_000)
-
-    def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 @dataclass

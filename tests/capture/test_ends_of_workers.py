@@ -15,7 +15,8 @@ from bridge.capture.worker_transactions import WorkerTransactions
 from bridge.config import load
 from bridge.connection_factory import connection_of
 from bridge.writer_factory import ShardWriters
-from tests.capture.claimed_kafka import ClaimedKafka, LoopClock, MemoryClaims, MemoryProducer
+from tests.capture.claimed_kafka import ClaimedKafka, MemoryClaims, MemoryProducer
+from tests.capture.loop_clock import LoopClock
 from tests.support.cancellation import cancelled_everywhere
 
 if TYPE_CHECKING:

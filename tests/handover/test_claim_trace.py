@@ -10,7 +10,8 @@ import pytest
 
 from bridge.capture.ports import Batch, Outgoing
 from bridge.errors import KafkaUnavailable, ShardFenced
-from tests.capture.claimed_kafka import ClaimedKafka, LoopClock, MemoryClaims, MemoryProducer
+from tests.capture.claimed_kafka import ClaimedKafka, MemoryClaims, MemoryProducer
+from tests.capture.loop_clock import LoopClock
 from tests.capture.virtual_servers import play
 from tests.chaos.left_out_steps import LEFT_OUT_STEPS, leave_out
 from tests.handover.claim_trace import TraceModel, TraceNotAcceptedError
