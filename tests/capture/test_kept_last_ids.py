@@ -67,11 +67,13 @@ def test_the_last_id_is_kept_from_shards_that_take_announcements_if_offsets_hold
 ) -> None:
     """One partition of the group's offsets: each shard that takes one for the first time has not failed before."""
     takers = range(OTHER + 1, OTHER + 1 + TIMES)
-    kafka = ClaimedKafka(offsets_stuck=True)
+    kafka = ClaimedKafka()
 
     async def one_by_one() -> None:
         worker = kafka.worker(ONE)
         other, *taking = await taken(worker, OTHER, *takers)
+        await worker.commit(other, replace(batch(OTHER, "a"), announcement_offset=7))
+        kafka.offsets_stuck = True
         for held in taking[:2] if restarted else taking:
             await goes_on_beside(worker, other, held, replace(batch(held.partition, "a"), announcement_offset=7))
         if restarted:
