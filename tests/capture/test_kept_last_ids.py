@@ -119,3 +119,20 @@ def test_what_holds_up_an_id_is_not_forgotten_when_the_id_is_tried_in_vain() -> 
 
     play(comes())
     assert kafka.transactions == [{OTHER}, {OTHER}]
+
+
+def test_who_takes_announcements_is_not_kept_from_the_last_id_if_offsets_were_committed_the_last_time() -> None:
+    """Whatever holds up the others, it is not the group's offsets."""
+    kafka = ClaimedKafka()
+
+    async def goes_on() -> None:
+        worker, owner = kafka.worker(ONE), object()
+        for name in ("a", "b", "c"):
+            kafka.leader_lost_at_end = name != "c"
+            held = await worker.take(OTHER, owner)
+            await worker.commit(held, replace(batch(OTHER, name), announcement_offset=7))
+        await worker.close()
+
+    play(goes_on())
+    assert kafka.not_marked == {ONE, f"{ONE}:2"}
+    assert kafka.committed[OTHER] == [(ONE, b"a"), (f"{ONE}:2", b"b"), (f"{ONE}:3", b"c")]
