@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from bridge.commands.whole_files import remove_unfinished
-from bridge.errors import EXIT_SIGNAL_BASE
+from bridge.commands.whole_files import end_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -99,5 +97,4 @@ class _Interruptible:
 
 
 def _end_now(_number: int, _frame: FrameType | None) -> None:
-    remove_unfinished()
-    os._exit(EXIT_SIGNAL_BASE + signal.SIGINT)
+    end_by(signal.SIGINT)

@@ -1,8 +1,8 @@
 """Files that commands write: one has its name only when it is whole, and on the disk.
 
 Until then it is called as it will be, with `.part` after it. That name is taken exclusively, and before anything is
-looked at: of two commands that write the same file, the second is refused. What is interrupted, or fails, leaves
-nothing. A process that is killed leaves `.part`; who writes the file again, or reads the folder, is told so.
+looked at: of two commands that write the same file, the second is refused. What fails, or is ended by a signal, leaves
+nothing. SIGKILL leaves `.part`; who writes the file again, or reads the folder, is told so.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import stat
 from contextlib import contextmanager, suppress
 from errno import EACCES, EEXIST, EISDIR
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Self
 
+from bridge.commands.ending_signals import EndingSignals
 from bridge.errors import EnvironmentFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from signal import Signals
     from types import TracebackType
 
 PART: Final = ".part"
@@ -27,6 +29,15 @@ _ANYONES: Final = 0o666
 _OWNERS: Final = 0o600
 _unfinished: set[Path] = set()
 """Of this process, which may have to end at once."""
+
+
+def _remove_unfinished() -> None:
+    for part in list(_unfinished):
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+_signals: Final = EndingSignals(_remove_unfinished)
 
 
 class _UnfinishedFile(NamedTuple):
@@ -40,16 +51,18 @@ class WholeFiles:
     """Several files that get their names together, at the end of the block; none does when it ends with an error.
 
     Used as a context manager. `what` is what they are for people: a file, or a folder. Raises EnvironmentFault for an
-    OSError of these files.
+    OSError of these files. A signal that would end the process removes them first.
     """
 
     def __init__(self, what: Path) -> None:
         """Nothing is written before the first `new`."""
         self._what = what
         self._begun: list[_UnfinishedFile] = []
+        self._handlers: dict[Signals, Any] = {}
 
     def __enter__(self) -> Self:
         """Return it."""
+        self._handlers = _signals.watch()
         return self
 
     def __exit__(
@@ -63,6 +76,7 @@ class WholeFiles:
                 raise self._fault(error) from error
         finally:
             self._remove()
+            _signals.restore(self._handlers)
 
     def new(self, path: Path, *, mode: int = _ANYONES) -> BinaryIO:
         """Begin a file; one that is there is not written over. Raises EnvironmentFault."""
@@ -104,8 +118,9 @@ class WholeFiles:
         if not path.name:  # / and .
             raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path))
         part = path.with_name(f"{path.name}{PART}")
-        file = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
-        _unfinished.add(part)
+        with _signals.whole_step():
+            file = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+            _unfinished.add(part)
         self._begun.append(_UnfinishedFile(part, path, file, replaces))
         return file
 
@@ -114,29 +129,34 @@ class WholeFiles:
             for one in self._begun:
                 one.file.close()
                 _sync(one.part)
-            named: list[Path] = []
-            try:
-                for one in self._begun:
-                    _name(one)
-                    if not one.replaces:
-                        named.append(one.path)
-            except BaseException:
-                for path in named:
-                    path.unlink(missing_ok=True)
-                raise
+            with _signals.whole_step():
+                self._name_all()
             for folder in dict.fromkeys(one.path.parent for one in self._begun):
                 with suppress(OSError):  # some cannot be opened, or synced
                     _sync(folder)
         except OSError as error:
             raise self._fault(error) from error
 
+    def _name_all(self) -> None:
+        named: list[Path] = []
+        try:
+            for one in self._begun:
+                _name(one)
+                if not one.replaces:
+                    named.append(one.path)
+        except BaseException:
+            for path in named:
+                path.unlink(missing_ok=True)
+            raise
+
     def _remove(self) -> None:
         for one in self._begun:
             with suppress(OSError):  # what it could not write before it cannot write now
                 one.file.close()
             if one.part in _unfinished:
-                one.part.unlink(missing_ok=True)
-                _unfinished.discard(one.part)
+                with _signals.whole_step():  # the name may be somebody else's when it is free
+                    one.part.unlink(missing_ok=True)
+                    _unfinished.discard(one.part)
 
     def _is_ours(self, error: OSError) -> bool:
         """Tell whether an error is of these files: that of a write has no name, and is of no peer, address or TLS."""
@@ -174,11 +194,9 @@ def check_whole(path: Path) -> None:
         raise EnvironmentFault(f"{path} is not whole: the command that writes it runs, or was killed", next_step=_LEFT)
 
 
-def remove_unfinished() -> None:
-    """Remove what this process has begun and not finished: it ends now."""
-    for part in list(_unfinished):
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+def end_by(number: Signals) -> None:
+    """End the process as a signal would, with nothing left of what it has begun and not finished."""
+    _signals.end_by(number)
 
 
 def _name(one: _UnfinishedFile) -> None:

@@ -1,10 +1,9 @@
-"""Files of commands: the name is there when all of it is, also after a kill, a full disk, or two commands at once."""
+"""Files of commands: the name is there when all of it is, also on a full disk, or with two commands at once."""
 
 from __future__ import annotations
 
 import errno
 import os
-import signal
 import socket
 import ssl
 import subprocess
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.cli import main
-from bridge.commands.record_files import files_of
 from bridge.commands.whole_files import WholeFiles, whole_file
 from bridge.errors import EXIT_ENVIRONMENT, EnvironmentFault, VerificationFailed
 from tests.commands.convert_process import SAMPLES
@@ -25,27 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).parents[2]
-BEGUN = "begun"
-HELD = """
-import sys, asyncio
-from pathlib import Path
-from bridge.commands.interruption import run_until_interrupted
-from bridge.commands.whole_files import whole_file
-
-async def work():
-    with whole_file(Path(sys.argv[1])) as file:
-        file.write(b"half")
-        file.flush()
-        print("begun", flush=True)
-        while True:
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                pass  # it closes too slowly
-
-run_until_interrupted(work(), closing_seconds=0.1)
-"""
-"""A command that has begun a file, and does not end in order."""
 REPLACING = """
 import sys
 from pathlib import Path
@@ -230,27 +207,6 @@ def test_what_is_no_regular_file_is_written_to(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["pipe"]
     with pytest.raises(EnvironmentFault, match="no regular file"), WholeFiles(tmp_path) as files:
         files.instead_of(pipe)
-
-
-@pytest.mark.parametrize(("number", "left"), [(signal.SIGKILL, ["one.part"]), (signal.SIGINT, [])])
-def test_a_process_that_ends_at_once_leaves_nothing_and_one_that_is_killed_what_the_next_one_is_told_of(
-    tmp_path: Path, number: signal.Signals, left: list[str]
-) -> None:
-    words = [sys.executable, "-c", HELD, str(tmp_path / "one")]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
-        try:
-            assert child.stdout is not None
-            assert child.stdout.readline().strip() == BEGUN
-            child.send_signal(number)
-            child.wait(30)
-        finally:
-            child.kill()
-    assert names_in(tmp_path) == left
-    if left:
-        with pytest.raises(EnvironmentFault, match="another command writes it, or was killed"):
-            write([tmp_path / "one"])
-        with pytest.raises(EnvironmentFault, match=r"one.part is not whole"):
-            files_of([tmp_path])
 
 
 @pytest.mark.parametrize("there", [True, False])
