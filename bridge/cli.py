@@ -18,11 +18,11 @@ import sys
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from bridge import __version__
-from bridge.errors import EXIT_SIGNAL_BASE, BridgeError, EnvironmentFault, UsageError
+from bridge.errors import EXIT_OK, EXIT_SIGNAL_BASE, BridgeError, EnvironmentFault, UsageError
 from bridge.starting import INTERRUPTED, ended_by_ctrl_c
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from _typeshed import ReadableBuffer
 
@@ -92,7 +92,10 @@ def _main(argv: Sequence[str] | None) -> int:
             module, args = _parsed(words)
         except UsageError as error:
             return _report(error)
-    return _guarded(module, args)
+        except SystemExit as ended:  # by argparse: help or the version, which standard output has not yet, or a usage
+            code = ended.code if isinstance(ended.code, int) else EXIT_OK
+            return _guarded(lambda: code)
+    return _guarded(lambda: module.run(args))
 
 
 def _parsed(words: list[str]) -> tuple[Command, argparse.Namespace]:
@@ -140,9 +143,10 @@ def _left_out(command: str, error: ModuleNotFoundError) -> UsageError:
     )
 
 
-def _guarded(module: Command, args: argparse.Namespace) -> int:
+def _guarded(work: Callable[[], int]) -> int:
+    """Return the exit code of the work once standard output has what it said."""
     try:
-        code = module.run(args)
+        code = work()
         sys.stdout.flush()
     except BridgeError as error:
         return _report(error)
@@ -171,12 +175,17 @@ def _open_standard_streams() -> None:
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
-        former = sys.stdout
-        binary = io.BufferedWriter(_StandardOutput(former.fileno(), "w", closefd=False))
-        sys.stdout = io.TextIOWrapper(binary, former.encoding, former.errors, line_buffering=former.line_buffering)
+        sys.stdout = _in_place_of(sys.stdout, _StandardOutput)
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = _in_place_of(sys.stderr, _StandardError)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # The locale does not have every character, nor name of a file.
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _in_place_of(former: io.TextIOWrapper, raw: type[io.FileIO]) -> io.TextIOWrapper:
+    binary = io.BufferedWriter(raw(former.fileno(), "w", closefd=False))
+    return io.TextIOWrapper(binary, former.encoding, former.errors, line_buffering=former.line_buffering)
 
 
 class _StandardOutput(io.FileIO):
@@ -188,6 +197,16 @@ class _StandardOutput(io.FileIO):
         except OSError as error:
             error.filename = "standard output"
             raise
+
+
+class _StandardError(io.FileIO):
+    """What it cannot take is lost: nobody can be told, and the exit code is that of the command."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
 
 
 def _discard_output() -> None:

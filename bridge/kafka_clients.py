@@ -18,11 +18,16 @@ gone that refuses nothing, all others wait for that one, as long as for any requ
 
 **What every broker answers is asked of the next one, too, when one says nothing.** aiokafka draws one of those that
 metadata names, and waits for it; for seconds after a broker has died, metadata still names it.
+
+**What it logs is for a log.** In a command, which has none, Python writes warnings and errors of libraries to standard
+error as they are, with texts of exceptions, before what the command says of the same. Nothing is written there; where
+a log was begun (`logs.py`), as by a worker, it has the lines.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections import defaultdict
 from functools import wraps
@@ -61,6 +66,7 @@ def _ask_only(self: MetadataRequest, topics: list[str] | None = None, _allowed: 
 
 
 MetadataRequest.__init__ = _ask_only
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 @wraps(_bootstrap)

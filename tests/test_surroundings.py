@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -178,7 +179,11 @@ def test_announcing_from_a_closed_standard_input_announces_nothing() -> None:
 
 
 @pytest.mark.parametrize("environment", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "as in the image"])
-@pytest.mark.parametrize("words", [["config"], ["convert", SAMPLE], ["redact", "LARGE"]], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words",
+    [["config"], ["convert", SAMPLE], ["redact", "LARGE"], ["--help"], ["--version"], ["verify", "--help"]],
+    ids=" ".join,
+)
 def test_an_output_that_takes_nothing_is_named_in_one_line(
     tmp_path: Path, words: list[str], environment: dict[str, str]
 ) -> None:
@@ -187,6 +192,49 @@ def test_an_output_that_takes_nothing_is_named_in_one_line(
     done = shell("> /dev/full", *(str(large) if word == "LARGE" else word for word in words), environment=environment)
     told = "chatbridge: standard output cannot be used: No space left on device\n"
     assert (done.returncode, done.stderr) == (3, told)
+
+
+def test_who_reads_no_help_ends_it_as_other_output_and_quietly() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "bridge", "--help"],
+            cwd=ROOT,
+            env=PLAIN,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+@pytest.mark.parametrize("environment", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "as in the image"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["topics", "plan", *REFUSED], 3),
+        (["convert", "/no/such/file"], 1),
+        (["config", "--set", "kafka.group"], 2),
+        (["config", "--no-such-option"], 2),
+    ],
+    ids=["a cause", "a file", "a setting", "an option"],
+)
+def test_what_cannot_be_told_on_standard_error_does_not_change_the_exit_code(
+    words: list[str], code: int, environment: dict[str, str]
+) -> None:
+    assert shell("2> /dev/full", *words, environment=environment).returncode == code
+
+
+@pytest.mark.parametrize("name", [name for name, words in REFUSED_COMMANDS.items() if words[-1] == REFUSED[-1]])
+def test_who_reaches_no_kafka_is_told_once_and_not_by_a_library(name: str) -> None:
+    done = shell("", *REFUSED_COMMANDS[name])
+    assert done.returncode == 3
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["chatbridge", "  next"]
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,7 @@ def chatbridge(
     ids=lambda words: words[0],
 )
 def test_no_chat_is_not_every_chat(words: list[str], chat: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([*words, chat, *NOWHERE])
-    assert ended.value.code == EXIT_CONFIGURATION
+    assert main([*words, chat, *NOWHERE]) == EXIT_CONFIGURATION
     assert f"{'SESSION' if words == ['proof'] else '--chat'}: expected the id of a chat" in capsys.readouterr().err
 
 
@@ -164,7 +162,5 @@ def test_a_container_stays_as_it_is_when_nothing_could_be_converted(
 
 @pytest.mark.parametrize("seconds", ["nan", "-1", "soon"])
 def test_a_time_to_wait_that_is_none_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["erase", "s1", "--reason", "a test", "--wait-seconds", seconds, *NOWHERE])
-    assert ended.value.code == EXIT_CONFIGURATION
+    assert main(["erase", "s1", "--reason", "a test", "--wait-seconds", seconds, *NOWHERE]) == EXIT_CONFIGURATION
     assert f"--wait-seconds: expected a number of seconds, found {seconds!r}" in capsys.readouterr().err

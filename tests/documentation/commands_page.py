@@ -30,7 +30,6 @@ def _block(title: str, words: list[str]) -> str:
     with (
         mock.patch.dict(os.environ, {"COLUMNS": _COLUMNS, "NO_COLOR": "1"}),
         contextlib.redirect_stdout(out),
-        contextlib.suppress(SystemExit),
     ):
         main([*words, "--help"])
     return f"## {title}\n\n```\n{out.getvalue().rstrip()}\n```\n"
