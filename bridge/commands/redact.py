@@ -33,7 +33,11 @@ _BEFORE: Final = "\x1b[31;9m"
 _AFTER: Final = "\x1b[32;7m"
 _PLAIN: Final = "\x1b[0m"
 _ESCAPES: Final = "it would escape the rules about attributes"
-_BEGINS_AS_JSON: Final = re.compile(r'\s*(\{\s*"|\[\s*[{\["])')
+_BEGINS_AS_JSON: Final = re.compile(
+    r"""\s*+ (?: \{ \s*+ "  # an object, or a list: of more than numbers and words, without which no rule is escaped
+      | \[ \s*+ (?: (?: -?\d++ (?:\.\d++)? (?:[eE][+-]?\d++)? | true | false | null ) \s*+ , \s*+ )*+ [{\["] )""",
+    re.VERBOSE,
+)
 _CONTEXT: Final = 40
 """Characters of the text that are shown before and after a change."""
 
@@ -179,10 +183,16 @@ def _json_values(text: str) -> list[tuple[int, Any]]:
 
 
 def _line_of_json(text: str) -> int | None:
-    """Return the line in which a text that is not JSON as a whole begins as JSON, or has an object of its own."""
+    """Return the line in which a text that is not JSON as a whole has an object or list of its own, or begins as JSON.
+
+    So does the last line of a file that was cut off, after others that are JSON.
+    """
+    all_json = True
     for number, line in _lines(text):
-        if _BEGINS_AS_JSON.match(line) and (number == 1 or _is_json(line)):
+        is_json = _is_json(line)
+        if (all_json or is_json) and _BEGINS_AS_JSON.match(line):
             return number
+        all_json &= is_json
     return 1 if _BEGINS_AS_JSON.match(text) else None
 
 

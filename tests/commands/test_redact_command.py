@@ -271,51 +271,6 @@ def test_json_that_is_nested_too_deeply_is_refused(
     assert (told.out, "nested too deeply" in told.err) == ("", True)
 
 
-ATTRIBUTES = '{"userData": {"FirstName": "Nora"}, "SecureKey": "hidden-71"}'
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        (f'{ATTRIBUTES}\n{{"userData": {{"FirstName": "No', 1),
-        (f'e": "Nora"}}}}\n{ATTRIBUTES}\n', 2),
-        (f"2031-03-05 a log begins\n\n  {ATTRIBUTES}\n", 3),
-        (json.dumps(json.loads(ATTRIBUTES), indent=2) * 2, 1),
-        (f"[\n  {ATTRIBUTES},\n", 1),
-        (f"\ufeff{{\n {ATTRIBUTES[1:-1]}", 1),
-        (f'["Nora", {ATTRIBUTES}', 1),
-    ],
-    ids=[
-        "cut off",
-        "begins in a line",
-        "other lines",
-        "two values",
-        "a list cut off",
-        "with a mark",
-        "a list of texts",
-    ],
-)
-def test_json_that_is_none_as_a_whole_is_no_text_and_is_refused(
-    text: str, line: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = file_of(tmp_path, text)
-    assert cli.main(["redact", str(file)]) == EXIT_RUNTIME
-    told = capsys.readouterr()
-    assert (told.out, told.err.startswith(f"{file}:{line}: JSON, ")) == ("", True)
-    assert "Nora" not in told.err
-
-
-@pytest.mark.parametrize(
-    "text", ["[10:02:03] Nora: hello\n", "{sic} hello\n", "he wrote {} and\n{} again\n", "[1]\nx\n"]
-)
-def test_a_text_with_brackets_is_a_text(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert redacted(capsys, file_of(tmp_path, text)) == text
-
-
-def test_the_mark_before_json_does_not_make_a_text_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert json.loads(redacted(capsys, file_of(tmp_path, "\ufeff" + ATTRIBUTES))) == {"userData": {"FirstName": "***"}}
-
-
 @pytest.mark.parametrize("number", ["4111111111111111", "4111111111111111.0", "4.111111111111111e15"])
 def test_a_number_is_redacted_however_it_is_written(
     number: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
