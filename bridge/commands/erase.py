@@ -54,7 +54,7 @@ away. What sealed outputs hold of it cannot be read any more; records that hold 
 until their retention ends: those of other outputs, stored transcripts and announcements. Copies of a chat that was
 held, which are listed, too, stay for ever. A chat that is open or held is refused. A worker has to run. Every step is
 in the audit topic. What an erasure does not reach: docs/erasure.md. Exit code 0 when all chats are erased, 1 when one
-is not.""",
+is not. An id that nobody knows counts as erased, with the same words and exit code 0: nothing of it is there.""",
     )
 
 

@@ -65,6 +65,7 @@ def define(parser: argparse.ArgumentParser) -> None:
 One file per topic and partition, topic+partition+offset.jsonl or .avro, with the records as they are committed now, and
 the bytes of each as they were hashed. JSON lines have keys, headers and Kafka's times, too. No file is written over;
 all have .part after their names until the last one is whole. What is interrupted leaves none.
+Of a chat that nobody knows, 0 records are written, with exit code 0.
 With --log, `verify --keys` compares the files with the signed log; of one chat, the log of its partition is written.
 The files hold what the topics hold, personal data included; whoever may read them may read the chats.""",
     )

@@ -32,7 +32,8 @@ def define(parser: argparse.ArgumentParser) -> None:
 A chat that is held is not erased until `chatbridge release` names it. Its records of all outputs are copied as they are
 to the held topic, from which nothing is deleted; what comes later is copied when the chat is held again. Sealed records
 stay sealed. The copies and the audit record are written in one transaction. An erasure that was requested before, and
-of which no command has told that it is done, comes first: the hold is too late then, and the exit code is 1.""",
+of which no command has told that it is done, comes first: the hold is too late then, and the exit code is 1. An id
+that nobody knows is held, too, with exit code 0: that no records were copied, now or before, shows it.""",
     )
 
 
