@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.capture import blame, worker_transactions
+from bridge.capture import blame
 from bridge.errors import KafkaUnavailable
 from tests.capture.claimed_kafka import ClaimedKafka, batch, play, taken
 
@@ -22,13 +22,12 @@ OTHER, REFUSED = 0, 1
 TIMES = 8
 """More than a worker has ids."""
 
-pytestmark = pytest.mark.usefixtures("nobody_leaves_in_order")
+pytestmark = pytest.mark.usefixtures("nobody_leaves_in_order", "soon_looked_into")
 
 
 @pytest.fixture(autouse=True)
-def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blame, "PATIENCE", 0.05)
-    monkeypatch.setattr(worker_transactions, "_LOOK_AFTER", 0.1)
 
 
 async def goes_on_beside(worker: WorkerTransactions, other: HeldShard, tried: HeldShard, write: Batch) -> None:

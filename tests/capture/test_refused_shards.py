@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.capture import blame, worker_transactions
+from bridge.capture import blame
 from bridge.capture.doubts import Doubts
 from bridge.errors import KafkaUnavailable
 from tests.capture.claimed_kafka import ClaimedKafka, batch, play, taken
@@ -20,13 +20,12 @@ OTHER, REFUSED = 0, 1
 TIMES = 8
 """More than a worker has ids."""
 
-pytestmark = pytest.mark.usefixtures("nobody_leaves_in_order")
+pytestmark = pytest.mark.usefixtures("nobody_leaves_in_order", "soon_looked_into")
 
 
 @pytest.fixture(autouse=True)
-def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blame, "PATIENCE", 60.0)
-    monkeypatch.setattr(worker_transactions, "_LOOK_AFTER", 0.1)
 
 
 async def tries(worker: WorkerTransactions, kafka: ClaimedKafka) -> None:
