@@ -38,6 +38,7 @@ class LateBrokers:
         self.cluster = SimpleNamespace(brokers=lambda: [SimpleNamespace(nodeId=node) for node in range(nodes)])
         self.tried: list[int] = []
         self.asked: list[int] = []
+        self.few_asked = asyncio.Event()
         self._answer = answer
         self._connect = connect
 
@@ -49,6 +50,8 @@ class LateBrokers:
         if node not in self.tried and not await self.ready(node):
             raise NodeNotReadyError
         self.asked.append(node)
+        if len(self.asked) == FEW:
+            self.few_asked.set()
         return await self._answer(node)
 
 
@@ -75,14 +78,10 @@ def asked(brokers: LateBrokers) -> Awaitable[Any]:
 
 def test_the_answer_of_a_slow_broker_counts_although_others_were_asked_meanwhile() -> None:
     async def scene() -> None:
-        all_asked = asyncio.Event()
-
         async def answer(node: int) -> int:
-            if len(brokers.asked) == FEW:
-                all_asked.set()
             if node != brokers.asked[0]:
                 await never(node)
-            await all_asked.wait()
+            await brokers.few_asked.wait()
             return node
 
         brokers = LateBrokers(FEW, answer, at_once)
@@ -136,16 +135,9 @@ def test_of_many_to_which_no_connection_can_be_made_all_are_not_waited_for() -> 
 
 def test_a_question_that_is_cancelled_leaves_nothing_and_loses_no_cancellation() -> None:
     async def scene() -> None:
-        all_asked = asyncio.Event()
-
-        async def answer(node: int) -> None:
-            if len(brokers.asked) == FEW:
-                all_asked.set()
-            await never(node)
-
-        brokers = LateBrokers(FEW, answer, at_once)
+        brokers = LateBrokers(FEW, never, at_once)
         question = asyncio.ensure_future(asked(brokers))
-        await all_asked.wait()
+        await brokers.few_asked.wait()
         question.cancel()
         with pytest.raises(asyncio.CancelledError):
             await question
@@ -155,14 +147,10 @@ def test_a_question_that_is_cancelled_leaves_nothing_and_loses_no_cancellation()
 
 def test_a_broker_that_was_silent_and_gives_up_in_the_end_is_heard() -> None:
     async def scene() -> None:
-        all_asked = asyncio.Event()
-
         async def answer(node: int) -> None:
-            if len(brokers.asked) == FEW:
-                all_asked.set()
             if node != brokers.asked[0]:
                 await never(node)
-            await all_asked.wait()
+            await brokers.few_asked.wait()
             raise RequestTimedOutError
 
         brokers = LateBrokers(FEW, answer, at_once)

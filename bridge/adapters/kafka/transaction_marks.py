@@ -8,6 +8,7 @@ of the transaction is decided before that: DescribeTransactions tells.
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.kafka.calls import call, time_limit, unavailable
@@ -17,6 +18,7 @@ from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from contextlib import AbstractAsyncContextManager
 
     from aiokafka.client import AIOKafkaClient
 
@@ -67,19 +69,19 @@ async def answered_or(
 
 async def state_of(client: AIOKafkaClient, transactional_id: str) -> FoundTransaction | None:
     """Return what has become of the last transaction of an id; None when Kafka does not tell it."""
-    try:
-        async with time_limit(_ANSWER_SECONDS, "Kafka does not answer what has become of a transaction"):
-            return await call(last_transaction(client, transactional_id), _not_told)
-    except KafkaUnavailable:
-        return None
+    return await _told(nullcontext(client), transactional_id)
 
 
 async def state_by_any(questions: KeptClient, transactional_id: str) -> FoundTransaction | None:
     """Return the same, told to a client that is another one after each question without an answer."""
+    return await _told(questions.use(), transactional_id)
+
+
+async def _told(asking: AbstractAsyncContextManager[AIOKafkaClient], transactional_id: str) -> FoundTransaction | None:
     try:
         async with (
             time_limit(_ANSWER_SECONDS, "Kafka does not answer what has become of a transaction"),
-            questions.use() as client,
+            asking as client,
         ):
             return await call(last_transaction(client, transactional_id), _not_told)
     except KafkaUnavailable:
