@@ -68,6 +68,7 @@ class WorkerIds:
         self._renewals: dict[int, asyncio.Task[None]] = {}
         self._held_up: dict[str, frozenset[int | None]] = {}
         self._unknown = set(ids)
+        self._failed_under: str | None = None
         self._writable: set[int] = set()
         self._closings = Closings("release the worker's producer")
         self.in_doubt: frozenset[int] = frozenset()
@@ -139,6 +140,15 @@ class WorkerIds:
 
     def _held(self, shards: Iterable[int]) -> list[int]:
         return [one for one in shards if self._claims.held(one) is not None]
+
+    def not_acknowledged(self) -> None:
+        """Take note of a transaction under the id in use that failed since records were not acknowledged."""
+        self._failed_under = self._ids[0]
+
+    @property
+    def last_failure_holds_up(self) -> bool:
+        """Whether the last such transaction holds up its id, as far as is known."""
+        return self._failed_under in self._held_up
 
     @property
     def _one_left(self) -> bool:

@@ -41,10 +41,13 @@ class WorkerProducer(Protocol):
         partitions together. None among them: it is not known which. None instead: Kafka does not tell.
         """
 
-    async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
+    async def unwritable(
+        self, batches: Mapping[int, Batch], doubted: Collection[int]
+    ) -> Mapping[int, BridgeError | None]:
         """Return which shards cannot be written now, with the reason: a partition has no leader.
 
-        Of those that are `doubted`, Kafka is asked anew whether it accepts what is written at all.
+        Of those that are `doubted`, Kafka is asked anew whether it accepts what is written at all: None if it does not
+        say so at once.
         """
 
     async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, Future[None]]:

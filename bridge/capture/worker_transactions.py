@@ -22,8 +22,8 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
+from bridge.capture.acceptance import Acceptance
 from bridge.capture.blame import error_of, failed_parts, late_parts
-from bridge.capture.doubts import Doubts
 from bridge.capture.handed_in import HandedIn, batches_of
 from bridge.capture.worker_facts import TransactionRepeated, WorkerFenced
 from bridge.capture.worker_ids import WorkerIds
@@ -31,7 +31,7 @@ from bridge.errors import BridgeError, KafkaUnavailable, ShardFenced
 from bridge.waiting import all_ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bridge.capture.ports import Batch, Clock
     from bridge.capture.shard_claims import HeldShard, ShardClaims
@@ -71,7 +71,7 @@ class WorkerTransactions:
         self._rested = asyncio.Event()
         self._rested.set()
         self._coming = 0
-        self._doubts = Doubts()
+        self._acceptance = Acceptance(self._ids, clock, self._hand_in)
         self._task: asyncio.Task[None] | None = None
 
     # --- taking and leaving --------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class WorkerTransactions:
         await self._ids.renewed(partition)
         held = self._claims.held(partition)
         if held is None or held.owner is owner:
-            self._ids.forget(partition)
+            self._acceptance.forget(partition)
         if held is not None and held.owner is owner:
             await self.leave(held)
         for begun in self._claims.begun(partition, owner):
@@ -165,6 +165,7 @@ class WorkerTransactions:
     def _hand_in(self, part: HandedIn) -> None:
         """Have a batch written with the next transaction, or with the first one after the renewal of its claim."""
         shard = part.held.partition
+        self._acceptance.taken_again(shard)
         parts = self._deferred if self._ids.renews(shard) else self._waiting
         if shard in parts:  # of a shard object before this one
             parts[shard].fail(ShardFenced("the shard was taken again"))
@@ -177,6 +178,7 @@ class WorkerTransactions:
         async with AsyncExitStack() as ending:
             ending.push_async_callback(self._claims.close)
             ending.push_async_callback(self._ids.close)
+            self._acceptance.close()
             if self._task is not None:
                 self._task.cancel()
                 await all_ended([self._task])
@@ -201,19 +203,19 @@ class WorkerTransactions:
         try:
             await self._commit_together(parts)
         except Exception as error:  # noqa: BLE001 - also a defect, of which each shard has to hear
-            for part in parts.values():
+            for part in {*parts.values()} - {*self._acceptance.waiting.values(), *self._deferred.values()}:
                 part.fail(error)
 
     async def _commit_together(self, parts: dict[int, HandedIn]) -> None:
         """Write batches in one transaction, without those of shards that fail; each shard is told."""
         while parts := self._still_held(parts):
             producer = await self._ids.ready()
-            doubtful, failing, now = self._ids.doubtful(parts), bool(self._ids.failing), self._clock.monotonic()
-            doubted = self._doubts.about(parts, doubtful, now, failing=failing)
-            unwritable = await _unwritable(producer, parts, doubted)
+            unwritable, unanswered = await self._acceptance.ask(producer, parts)
             # Meanwhile a shard may have been left, or taken again: nothing is waited for between this and `_under_way`.
             parts = self._still_held(parts)
-            self._ids.failed(unwritable.keys() & parts.keys())
+            self._acceptance.failed(unwritable.keys() & parts.keys())
+            for shard in parts.keys() & unanswered:
+                self._acceptance.wait(parts.pop(shard))
             for shard, error in {**self._ids.kept(batches_of(parts)), **unwritable}.items():
                 if shard in parts:
                     parts.pop(shard).fail(error)
@@ -233,7 +235,7 @@ class WorkerTransactions:
                 turn, self._turn = self._turn, asyncio.Event()
                 turn.set()
             self._ids.drop(producer, parts)
-            self._ids.failed(failed)
+            self._acceptance.failed(failed)
             for shard, cause in failed.items():
                 parts.pop(shard).fail(cause)
             if parts:
@@ -271,15 +273,18 @@ class WorkerTransactions:
                     return self._failed(errors)
                 late = [shard for shard, one in waits.items() if not one.done()]
                 if not late:
+                    self._acceptance.acknowledged(parts)
                     return await self._offsets_committed(producer, parts)
                 others = bool(self._waiting or self._coming) or len(late) < len(waits)
                 seconds = self._clock.monotonic() - began
+                failed: Mapping[int, Exception] = {}
                 if seconds >= _LOOK_AFTER:
-                    if unwritable := await _unwritable(producer, {shard: parts[shard] for shard in late}, late):
-                        return unwritable
-                    if len(late) == len(waits) and await self._ids.last_not_marked(producer):
+                    failed = await self._acceptance.ask_about(producer, {shard: parts[shard] for shard in late})
+                    if not failed and len(late) == len(waits) and await self._ids.last_not_marked(producer):
                         return {}
-                if failed := late_parts(late, seconds, others=others, most=self._most_seconds):
+                failed = failed or late_parts(late, seconds, others=others, most=self._most_seconds)
+                if failed:
+                    self._acceptance.not_acknowledged(waits.keys() - late)
                     return failed
         finally:
             for one in waits.values():
@@ -337,13 +342,3 @@ class WorkerTransactions:
         self._ids.written(parts)
         for part in parts.values():
             part.committed()
-
-
-async def _unwritable(
-    producer: WorkerProducer, parts: Mapping[int, HandedIn], doubted: Collection[int]
-) -> Mapping[int, BridgeError]:
-    """Return which shards cannot be written now, as far as that is known: of `doubted` ones, it is asked anew."""
-    try:
-        return await producer.unwritable(batches_of(parts), doubted)
-    except KafkaUnavailable:  # who leads is not known: acknowledgements that do not come will tell
-        return {}

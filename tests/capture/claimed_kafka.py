@@ -30,31 +30,26 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 
 
-def _at_once() -> float:
-    return 0.0
-
-
 @dataclass
 class ClaimedKafka:
     """`logs`: shard -> its records of claims. `committed`: shard -> what was committed, with who did.
 
     `refused`: shard -> what its records are refused with. `silent` are shards whose records are never acknowledged.
     `refusing`: shards with a partition that accepts nothing, no records and no end of a transaction, though it has a
-    leader: too few replicas are in sync. It is told only of shards that are doubted. `stuck`: nobody is told of those.
-    `state_untold`: what has become of transactions is not told. `doubted`: about which shards it was asked.
-    `not_marked`: ids whose last transaction is decided, and a partition of which has no leader; `aborted`: those of
-    which it is decided that it is aborted; `unmarked`: id -> its partitions that hold it up, where that is told.
-    `unheard`: how many ends of transactions are done although their answers are lost. `leader_lost_at_end`: the next
-    end is decided, and not marked. `late`: seconds that the next request takes, and that the next answer takes.
-    `stable`: shard -> the last stable offset of its claims, as long as a transaction is open before the others.
-    `offsets_refused`: what committing offsets fails with, `offsets_silent`: it is not answered; `offsets_stuck`: nor is
-    the end of a transaction marked that was to commit some, and it is not told that this is missing;
-    `acknowledged_before_offsets`: shards of each transaction.
-    `reads`: shards whose claims were read, and from where on; `checkpoint_reads`: from where on reads of checkpoints
-    had to be stable.
-    `before_removal` is called once, before claims are removed; `before_end` before each end of a transaction.
-    `before_look` is awaited each time it is asked who leads the partitions; `unreadable`: shards whose claims are.
-    `group`: the names of workers that are in the group; None: it does not answer. `questions`: how often it was asked.
+    leader: too few replicas are in sync. It is told only of shards that are doubted. `stuck`: nobody is told of those;
+    `in_sync_untold`: of none. `state_untold`: what has become of transactions is not told. `doubted`: about which
+    shards it was asked. `not_marked`: ids whose last transaction is decided, and a partition of which has no leader;
+    `aborted`: those of which it is decided that it is aborted; `unmarked`: id -> its partitions that hold it up, where
+    that is told. `unheard`: how many ends of transactions are done although their answers are lost.
+    `leader_lost_at_end`: the next end is decided, and not marked. `late`: seconds that the next request takes, and that
+    the next answer takes. `stable`: shard -> the last stable offset of its claims, as long as a transaction is open
+    before the others. `offsets_refused`: what committing offsets fails with, `offsets_silent`: it is not answered;
+    `offsets_stuck`: nor is the end of a transaction marked that was to commit some, and it is not told that this is
+    missing; `acknowledged_before_offsets`: shards of each transaction. `reads`: shards whose claims were read, and from
+    where on; `checkpoint_reads`: from where on reads of checkpoints had to be stable. `before_removal` is called once,
+    before claims are removed; `before_end` before each end. `before_look` is awaited each time it is asked who leads
+    the partitions; `unreadable`: shards whose claims are. `group`: the names of workers that are in the group; None: it
+    does not answer. `questions`: how often it was asked.
     """
 
     logs: dict[int, list[ClaimRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -64,6 +59,7 @@ class ClaimedKafka:
     silent: set[int] = field(default_factory=set)
     refusing: set[int] = field(default_factory=set)
     stuck: set[int] = field(default_factory=set)
+    in_sync_untold: bool = False
     state_untold: bool = False
     doubted: list[int] = field(default_factory=list)
     not_marked: set[str] = field(default_factory=set)
@@ -88,7 +84,7 @@ class ClaimedKafka:
     transactions: list[set[int]] = field(default_factory=list)
     told: list[Fact] = field(default_factory=list)
     began: asyncio.Event = field(default_factory=asyncio.Event)
-    late: Callable[[], float] = _at_once
+    late: Callable[[], float] = field(default=lambda: 0.0)
     numbers: Iterator[int] = field(default_factory=count)
     arriving: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -99,10 +95,10 @@ class ClaimedKafka:
     def _claims(self, worker: str) -> ShardClaims:
         return ShardClaims(MemoryClaims(self), worker=worker, number=lambda: str(next(self.numbers)), shard_id=str)
 
-    def worker(self, name: str) -> WorkerTransactions:
-        """Return the transactions of a worker."""
+    def worker(self, name: str, ids: int = 3) -> WorkerTransactions:
+        """Return the transactions of a worker with so many ids."""
         return WorkerTransactions(
-            ids=[name, f"{name}:2", f"{name}:3"],
+            ids=[name, *(f"{name}:{number}" for number in range(2, ids + 1))],
             make_producer=lambda transactional_id: MemoryProducer(self, transactional_id),
             claims=self._claims(name),
             most_seconds=60.0,
@@ -268,12 +264,16 @@ class MemoryProducer:
         remaining = self.kafka.unmarked.get(transactional_id, {None}) if not_marked else ()
         return None if self.kafka.state_untold else remaining
 
-    async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
+    async def unwritable(
+        self, batches: Mapping[int, Batch], doubted: Collection[int]
+    ) -> Mapping[int, BridgeError | None]:
         if self.kafka.before_look is not None:
             await self.kafka.before_look()
         self.kafka.doubted += doubted
-        unwritable = self.kafka.leaderless | self.kafka.refusing.intersection(doubted)
-        return {shard: KafkaUnavailable("no leader") for shard in batches if shard in unwritable}
+        if self.kafka.in_sync_untold:
+            return dict.fromkeys(doubted)
+        unwritable = batches.keys() & (self.kafka.leaderless | self.kafka.refusing.intersection(doubted))
+        return {shard: KafkaUnavailable("no leader") for shard in unwritable}
 
     async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, asyncio.Future[None]]:
         self.sent, self.acknowledged = batches, 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.capture import blame
+from bridge.capture import doubts as doubts_of_shards
 from bridge.capture.doubts import Doubts
 from bridge.errors import KafkaUnavailable
 from tests.capture.claimed_kafka import ClaimedKafka, batch, play, taken
@@ -140,7 +141,9 @@ def test_a_shard_that_has_ended_does_not_count_as_failing_any_more() -> None:
         assert kafka.doubted == []
         await worker.close()
 
-    play(leaves())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(doubts_of_shards, "WAIT_SECONDS", 0.0)
+        play(leaves())
 
 
 def test_a_shard_that_is_left_while_its_transaction_fails_does_not_count_as_failing_after_that() -> None:

@@ -177,7 +177,9 @@ class RecordedProducer:
     async def unmarked(self, transactional_id: str) -> Collection[int | None] | None:
         return await self.producer.unmarked(transactional_id)
 
-    async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
+    async def unwritable(
+        self, batches: Mapping[int, Batch], doubted: Collection[int]
+    ) -> Mapping[int, BridgeError | None]:
         return await self.producer.unwritable(batches, doubted)
 
     async def send(self, batches: Mapping[int, Batch]) -> Mapping[int, Future[None]]:

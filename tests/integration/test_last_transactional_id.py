@@ -39,8 +39,8 @@ def cluster() -> Iterator[LocalCluster]:
         yield started
 
 
-class UntoldProducer(KafkaWorkerProducer):
-    """One that is not told which partitions accept nothing, as of a disk that stands still. `used`: ids, of all."""
+class AcceptingProducer(KafkaWorkerProducer):
+    """One that is told that each partition accepts what is written, as of a disk that stands still. `used`: its ids."""
 
     used: ClassVar[set[str]] = set()
 
@@ -73,7 +73,7 @@ class ProcessWithStuckShard:
         self.written = written
         self.questions = asking_client(connection)
         self.owners = object(), object()
-        self.worker = together(connection, self.questions, RecordedFacts(), ids=IDS, make=UntoldProducer)
+        self.worker = together(connection, self.questions, RecordedFacts(), ids=IDS, make=AcceptingProducer)
 
     async def write(self, shard: int, text: bytes) -> None:
         held = await self.worker.take(shard, self.owners[shard])
@@ -113,7 +113,7 @@ async def scene(cluster: LocalCluster, connection: KafkaConnection) -> None:
         await first.worker.take(STUCK, first.owners[STUCK])
         cluster.nodes[2].kill()
         assert not any([await first.write_both() for _ in range(TRIES)])
-        assert len(UntoldProducer.used) == IDS  # the last one was reached, and did not come to an end
+        assert len(AcceptingProducer.used) == IDS  # the last one was reached, and did not come to an end
         await first.close()
         assert not any([await second.write_both() for _ in range(TRIES)])
         cluster.nodes[2].restart()

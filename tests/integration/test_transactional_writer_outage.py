@@ -7,7 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from aiokafka import TopicPartition
 
+from bridge.adapters.kafka import worker_producer
 from bridge.adapters.kafka.announcement_producer import AnnouncementProducer
 from bridge.adapters.kafka.kept_client import asking_client
 from bridge.adapters.kafka.worker_producer import KafkaWorkerProducer
@@ -132,3 +134,51 @@ def test_a_topic_of_which_no_broker_tells_is_not_called_missing() -> None:
 
     with LocalBroker(overrides=CREATES_TOPICS) as broker:
         asyncio.run(asyncio.wait_for(scenario(broker), 60))
+
+
+def test_that_kafka_does_not_say_who_is_in_sync_is_not_taken_for_all_are() -> None:
+    async def scenario(broker: LocalBroker) -> None:
+        settings = await prepared(settings_for(broker.bootstrap_servers))
+        batches = {shard: Batch([record(settings.topics.events, 0, shard)]) for shard in (0, 1)}
+        questions = asking_client(settings)
+        producer = KafkaWorkerProducer(settings, questions, f"{settings.group}-worker:one", (settings.topics.events,))
+        await producer.open()
+        try:
+            assert await producer.unwritable(batches, [0]) == {}
+            broker.pause()
+            found = await producer.unwritable(batches, [0])
+            broker.resume()
+            assert found == {0: None}
+        finally:
+            await producer.close()
+            await questions.close()
+
+    with LocalBroker(overrides=CREATES_TOPICS) as broker:
+        asyncio.run(asyncio.wait_for(scenario(broker), 60))
+
+
+def test_of_partitions_the_replicas_of_which_are_all_in_sync_nothing_more_has_to_be_told(
+    own_broker: LocalBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def behind(*_: object) -> dict[TopicPartition, tuple[int, int]]:
+        return {TopicPartition(events, 0): (1, 2)}
+
+    async def not_told(*_: object) -> dict[TopicPartition, str]:
+        raise KafkaUnavailable("no answer")
+
+    async def scenario() -> None:
+        batches = {shard: Batch([record(events, shard, 0)]) for shard in (0, 1)}
+        questions = asking_client(settings)
+        producer = KafkaWorkerProducer(settings, questions, f"{settings.group}-worker:one", (events,))
+        await producer.open()
+        try:
+            assert await producer.unwritable(batches, [0, 1]) == {0: None}
+        finally:
+            await producer.close()
+            await questions.close()
+
+    settings = asyncio.run(prepared(settings_for(own_broker.bootstrap_servers)))
+    events = settings.topics.events
+    monkeypatch.setattr(worker_producer, "replicas_behind", behind)
+    monkeypatch.setattr(worker_producer, "too_few_in_sync", not_told)
+    asyncio.run(asyncio.wait_for(scenario(), 60))

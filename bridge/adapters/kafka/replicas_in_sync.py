@@ -15,26 +15,36 @@ from bridge.adapters.kafka.topic_numbers import numbers_of_topics
 from bridge.adapters.kafka.topic_plan import IN_SYNC
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from aiokafka.client import AIOKafkaClient
 
     from bridge.adapters.kafka.calls import Translate
 
 
-async def too_few_in_sync(
+async def replicas_behind(
     client: AIOKafkaClient, places: Collection[TopicPartition], failed: Translate
-) -> dict[TopicPartition, str]:
-    """Return those of these partitions, each with a sentence. `client` is started.
+) -> dict[TopicPartition, tuple[int, int]]:
+    """Return those of these partitions with replicas that are not in sync: how many are, and how many there are.
 
-    Raises what `failed` raises, also for NotImplementedError: a broker before 2.8 does not know the request.
+    `client` is started. Raises what `failed` raises, also for NotImplementedError: a broker before 2.8 does not know
+    the request.
     """
     names = sorted({at.topic for at in places})
     found = _replicas(await answer_of_any(client, TopicIdsRequest(names), failed))
-    behind = {at: found[at] for at in places if at in found and found[at][0] < found[at][1]}
+    return {at: found[at] for at in places if at in found and found[at][0] < found[at][1]}
+
+
+async def too_few_in_sync(
+    client: AIOKafkaClient, behind: Mapping[TopicPartition, tuple[int, int]], failed: Translate
+) -> dict[TopicPartition, str]:
+    """Return those of the partitions that `replicas_behind` found, each with a sentence. Raises what `failed` raises.
+
+    Of a topic the settings of which Kafka does not tell this client, one replica counts as enough.
+    """
     if not behind:
         return {}
-    needed = await numbers_of_topics(client, names, IN_SYNC, failed)
+    needed = await numbers_of_topics(client, sorted({at.topic for at in behind}), IN_SYNC, failed)
     few: dict[TopicPartition, str] = {}
     for at, (in_sync, replicas) in behind.items():
         least = min(needed.get(at.topic, 1), replicas)  # as Kafka does it

@@ -11,7 +11,7 @@ from aiokafka.errors import IllegalOperation, TopicAuthorizationFailedError
 from bridge.adapters.kafka.aiokafka_internals import producer_epoch
 from bridge.adapters.kafka.calls import call as kafka_call
 from bridge.adapters.kafka.calls import time_limit, unavailable
-from bridge.adapters.kafka.replicas_in_sync import too_few_in_sync
+from bridge.adapters.kafka.replicas_in_sync import replicas_behind, too_few_in_sync
 from bridge.adapters.kafka.stopping import abandon_producer
 from bridge.adapters.kafka.transaction_marks import answered_or, state_by_any, state_of
 from bridge.adapters.kafka.transactional_writer import KafkaTransactionalWriter, place_records, topics_of
@@ -75,10 +75,14 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         """What the coordinator gave."""
         return producer_epoch(self._opened())
 
-    async def unwritable(self, batches: Mapping[int, Batch], doubted: Collection[int]) -> Mapping[int, BridgeError]:
+    async def unwritable(
+        self, batches: Mapping[int, Batch], doubted: Collection[int]
+    ) -> Mapping[int, BridgeError | None]:
         """Return the shards of which a partition has no leader, or a topic does not exist, as far as is known.
 
-        Of `doubted` ones, also those of which Kafka says now that a partition has too few replicas in sync.
+        Of `doubted` ones, also those of which Kafka says now that a partition has too few replicas in sync, and with
+        None those of which it does not say at once whether that is so. Raises KafkaUnavailable if it does not say
+        either who leads a partition that seems to have no leader.
         """
         client = self._opened().client
         found = self._leaderless(batches)
@@ -93,18 +97,20 @@ class KafkaWorkerProducer(KafkaTransactionalWriter):
         others = {shard: batches[shard] for shard in doubted if shard not in reasons}
         return {**reasons, **await self._refused(others)} if others else reasons
 
-    async def _refused(self, batches: Mapping[int, Batch]) -> dict[int, BridgeError]:
-        """Return the shards of which a partition accepts nothing; none if that is not told at once.
+    async def _refused(self, batches: Mapping[int, Batch]) -> dict[int, BridgeError | None]:
+        """Return the shards of which a partition accepts nothing, with None those of which that is not told at once.
 
         On a connection of its own: on those of the producer, what Kafka has not acknowledged is answered first.
         """
         places = _places(batches)
+        not_told = {at for found in places.values() for at in found}
         try:
             async with time_limit(_ANSWER_SECONDS, "Kafka did not say who is in sync"), self._questions.use() as client:
-                wanted = {at for found in places.values() for at in found}
-                few = await too_few_in_sync(client, wanted, _look_failed)
+                behind = await replicas_behind(client, not_told, _look_failed)
+                not_told = set(behind)
+                few = await too_few_in_sync(client, behind, _look_failed)
         except KafkaUnavailable:
-            return {}
+            return dict.fromkeys(shard for shard, found in places.items() if not_told.intersection(found))
         refused = {shard: [few[at] for at in found if at in few] for shard, found in places.items()}
         return {shard: KafkaUnavailable(sentences[0]) for shard, sentences in refused.items() if sentences}
 
