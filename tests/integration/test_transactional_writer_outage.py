@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,9 @@ from tests.integration.test_transactional_writer import committed, prepared, rec
 from tests.support.kafka_tools import CREATES_TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+
+    from bridge.adapters.kafka.connection import KafkaConnection
 
 
 @pytest.fixture(scope="module")
@@ -114,23 +117,30 @@ def test_an_announcement_is_refused_after_seconds_and_not_kept_when_kafka_is_awa
     asyncio.run(asyncio.wait_for(scenario(patient_broker), 90))
 
 
+@contextlib.asynccontextmanager
+async def open_producer(settings: KafkaConnection) -> AsyncIterator[KafkaWorkerProducer]:
+    """Give a worker's producer that writes events."""
+    questions = asking_client(settings)
+    producer = KafkaWorkerProducer(settings, questions, f"{settings.group}-worker:one", (settings.topics.events,))
+    await producer.open()
+    try:
+        yield producer
+    finally:
+        await producer.close()
+        await questions.close()
+
+
 def test_a_topic_of_which_no_broker_tells_is_not_called_missing() -> None:
     async def scenario(broker: LocalBroker) -> None:
         settings = await prepared(settings_for(broker.bootstrap_servers))
         batch, unknown = (Batch([record(topic, 0, 1)]) for topic in (settings.topics.events, "unknown"))
-        questions = asking_client(settings)
-        producer = KafkaWorkerProducer(settings, questions, f"{settings.group}-worker:one", (settings.topics.events,))
-        await producer.open()
-        try:
+        async with open_producer(settings) as producer:
             found = await producer.unwritable({0: unknown}, ())
             assert [type(one) for one in found.values()] == [TopicMissing]
             broker.kill()
             with pytest.raises(KafkaUnavailable) as raised:
                 await producer.unwritable({0: batch}, ())
             assert type(raised.value) is KafkaUnavailable
-        finally:
-            await producer.close()
-            await questions.close()
 
     with LocalBroker(overrides=CREATES_TOPICS) as broker:
         asyncio.run(asyncio.wait_for(scenario(broker), 60))
@@ -140,18 +150,12 @@ def test_that_kafka_does_not_say_who_is_in_sync_is_not_taken_for_all_are() -> No
     async def scenario(broker: LocalBroker) -> None:
         settings = await prepared(settings_for(broker.bootstrap_servers))
         batches = {shard: Batch([record(settings.topics.events, 0, shard)]) for shard in (0, 1)}
-        questions = asking_client(settings)
-        producer = KafkaWorkerProducer(settings, questions, f"{settings.group}-worker:one", (settings.topics.events,))
-        await producer.open()
-        try:
+        async with open_producer(settings) as producer:
             assert await producer.unwritable(batches, [0]) == {}
             broker.pause()
             found = await producer.unwritable(batches, [0])
             broker.resume()
             assert found == {0: None}
-        finally:
-            await producer.close()
-            await questions.close()
 
     with LocalBroker(overrides=CREATES_TOPICS) as broker:
         asyncio.run(asyncio.wait_for(scenario(broker), 60))
@@ -168,14 +172,8 @@ def test_of_partitions_the_replicas_of_which_are_all_in_sync_nothing_more_has_to
 
     async def scenario() -> None:
         batches = {shard: Batch([record(events, shard, 0)]) for shard in (0, 1)}
-        questions = asking_client(settings)
-        producer = KafkaWorkerProducer(settings, questions, f"{settings.group}-worker:one", (events,))
-        await producer.open()
-        try:
+        async with open_producer(settings) as producer:
             assert await producer.unwritable(batches, [0, 1]) == {0: None}
-        finally:
-            await producer.close()
-            await questions.close()
 
     settings = asyncio.run(prepared(settings_for(own_broker.bootstrap_servers)))
     events = settings.topics.events
